@@ -1,0 +1,197 @@
+"""Apply: show the plan, have it approved, do it, verify it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.engine import (
+    OnProgress,
+    PlayOutcome,
+    PlayRequest,
+    PlayStatus,
+    Strategy,
+    TaskStarted,
+    play,
+)
+from orchestrator.environment import Environment
+from orchestrator.errors import PasInfraError
+from orchestrator.exit_codes import ExitCode
+from orchestrator.paths import project_root
+from orchestrator.plan import Plan, beyond, make_plan, site_request, stale_because
+from orchestrator.records import RunStatus, TaskResult
+from orchestrator.runs import Recorder, recorded, utc_now
+from orchestrator.selection import Selection
+from orchestrator.verify import Verification, check_files, verify
+
+SETTLE = "playbooks/settle.yml"
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """What an apply asks of and tells whoever called it."""
+
+    approve: Callable[[Plan], bool]
+    stage: Callable[[str], None]
+    progress: OnProgress
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of an apply; what did not come to pass is None."""
+
+    run_id: int
+    plan: Plan | None
+    outcome: PlayOutcome | None
+    rolled_back: tuple[str, ...]
+    verification: Verification | None
+    declined: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The worst of the play and of the checks."""
+        if self.declined:
+            return ExitCode.INTERRUPTED
+        if self.outcome is not None and self.outcome.status is not PlayStatus.OK:
+            return EXIT_CODE_OF_PLAY[self.outcome.status]
+        return self.verification.exit_code if self.verification else ExitCode.OK
+
+
+EXIT_CODE_OF_PLAY = {
+    PlayStatus.OK: ExitCode.OK,
+    PlayStatus.FAILED: ExitCode.ERROR,
+    PlayStatus.INCOMPLETE: ExitCode.INCOMPLETE,
+    PlayStatus.INTERRUPTED: ExitCode.INTERRUPTED,
+}
+
+
+def apply(
+    environment: Environment,
+    selection: Selection,
+    strategy: Strategy,
+    interaction: Interaction,
+    *,
+    saved: Plan | None = None,
+    confirm_timeout: int,
+) -> Applied:
+    """Bring the hosts to the declared state and verify them; the run is recorded.
+
+    `confirm_timeout` is in seconds. Raises Locked when another apply holds the environment, and
+    PasInfraError when `saved`, a plan that was approved before, no longer holds.
+    """
+    options = {
+        "hosts": selection.hosts,
+        "roles": selection.roles,
+        "measures": selection.measures,
+        "strategy": strategy,
+        "confirm_timeout": confirm_timeout,
+    }
+    if saved is not None:
+        _refuse_stale(saved, environment)
+    with recorded(environment, "apply", options) as run:
+        interaction.stage("plan")
+        plan, foreseen = make_plan(
+            environment, selection, strategy, on_progress=interaction.progress, now=utc_now()
+        )
+        if foreseen.status is not PlayStatus.OK:
+            run.keep_outcome(foreseen)
+            return Applied(run.id, plan, foreseen, (), None)
+        if saved is not None:
+            _refuse_beyond(saved, plan)
+        elif not interaction.approve(plan):
+            run.end_with(RunStatus.INTERRUPTED, "the operator declined the plan")
+            return Applied(run.id, plan, None, (), None, declined=True)
+        return _carry_out(environment, selection, strategy, interaction, run, plan, confirm_timeout)
+
+
+def _carry_out(
+    environment: Environment,
+    selection: Selection,
+    strategy: Strategy,
+    interaction: Interaction,
+    run: Recorder,
+    plan: Plan,
+    confirm_timeout: int,
+) -> Applied:
+    def keep(progress: TaskStarted | TaskResult) -> None:
+        run.keep(progress)
+        interaction.progress(progress)
+
+    interaction.stage("apply")
+    request = site_request(
+        environment,
+        selection,
+        strategy,
+        check=False,
+        extra_variables={"confirmed_commit_timeout": confirm_timeout},
+    )
+    outcome = play(request, on_progress=keep)
+    run.keep_outcome(outcome)
+    rolled_back = _rolled_back(outcome.failed)
+    if outcome.status is PlayStatus.FAILED:
+        interaction.stage("roll back")
+        rolled_back += _settle(environment, outcome, strategy, confirm_timeout)
+    if rolled_back:
+        run.end_with(RunStatus.FAILED, "\n".join(rolled_back))
+    if outcome.status in (PlayStatus.FAILED, PlayStatus.INTERRUPTED):
+        return Applied(run.id, plan, outcome, rolled_back, None)
+    if not check_files(selection):
+        return Applied(run.id, plan, outcome, rolled_back, None)
+    interaction.stage("verify")
+    verification = verify(environment, selection)
+    run.keep_checks(verification.checks)
+    if outcome.status is PlayStatus.OK:
+        run.end_with(verification.run_status, verification.summary)
+    return Applied(run.id, plan, outcome, rolled_back, verification)
+
+
+def _settle(
+    environment: Environment, outcome: PlayOutcome, strategy: Strategy, confirm_timeout: int
+) -> tuple[str, ...]:
+    """Roll back, on the hosts where a task failed, what was armed and will not be confirmed."""
+    hosts = tuple(sorted({result.host for result in outcome.failed}))
+    settled = play(
+        PlayRequest(
+            environment=environment,
+            playbook=project_root() / SETTLE,
+            hosts=hosts,
+            check=False,
+            strategy=strategy,
+        ),
+        on_progress=lambda _: None,
+    )
+    silent = sorted(set(hosts) - set(settled.recap)) + [
+        host for host, counts in settled.recap.items() if counts.unreachable
+    ]
+    return _rolled_back(settled.results) + tuple(
+        f"{host}: not reached; what is armed there restores itself within {confirm_timeout} s"
+        for host in silent
+    )
+
+
+def _rolled_back(results: tuple[TaskResult, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"{result.host}: {result.message}"
+        for result in results
+        if result.action == "confirmed_commit" and "rolled back" in result.message
+    )
+
+
+def _refuse_stale(saved: Plan, environment: Environment) -> None:
+    reasons = stale_because(saved, environment)
+    if reasons:
+        shown = "\n  ".join(reasons[:20])
+        raise PasInfraError(
+            f"the plan of {saved.made} is stale, because since then:\n  {shown}",
+            where=Path(environment.directory),
+            next_step="make a new one and have it approved: pas-infra plan -o FILE",
+        )
+
+
+def _refuse_beyond(saved: Plan, fresh: Plan) -> None:
+    more = beyond(saved, fresh)
+    if more:
+        shown = "\n  ".join(more[:20])
+        raise PasInfraError(
+            f"the hosts have moved since the plan of {saved.made}; it did not show:\n  {shown}",
+            next_step="make a new one and have it approved: pas-infra plan -o FILE",
+        )

@@ -1,0 +1,40 @@
+"""The measures, the contract's wording of them, and what stands behind each."""
+
+from orchestrator.catalogue.contract import Clause, Contract, contract_problems, load_contract
+from orchestrator.catalogue.coverage import (
+    CheckReference,
+    TaskReference,
+    check_measures,
+    coverage_problems,
+    role_measures,
+)
+from orchestrator.catalogue.load import (
+    Catalogue,
+    Chapter,
+    Kind,
+    Measure,
+    load_catalogue,
+    measure_key,
+    measure_of,
+    tag_of,
+)
+
+__all__ = [
+    "Catalogue",
+    "Chapter",
+    "CheckReference",
+    "Clause",
+    "Contract",
+    "Kind",
+    "Measure",
+    "TaskReference",
+    "check_measures",
+    "contract_problems",
+    "coverage_problems",
+    "load_catalogue",
+    "load_contract",
+    "measure_key",
+    "measure_of",
+    "role_measures",
+    "tag_of",
+]

@@ -1,0 +1,71 @@
+"""Options that several commands share, declared once."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def complete_environment(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of an environment."""
+    del ctx, param
+    from orchestrator.environment import environment_names
+
+    return [CompletionItem(name) for name in environment_names() if name.startswith(incomplete)]
+
+
+def environment_option(command: F) -> F:
+    """`--env NAME`: the environment to work on."""
+    return click.option(
+        "-e",
+        "--env",
+        "environment_name",
+        default="lab",
+        show_default=True,
+        envvar="PAS_INFRA_ENV",
+        metavar="NAME",
+        shell_complete=complete_environment,
+        help="Environment: a name below inventories/, or the path of its directory.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """`--json`: the result as one JSON document on stdout."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
+        command
+    )
+
+
+def selection_options(command: F) -> F:
+    """`--limit`, `--role` and `--measure`: each narrows what the command works on."""
+    for option in (
+        click.option(
+            "-m", "--measure", "measures", multiple=True, metavar="N",
+            help="Only what keeps this measure of the PAS, as 6.2.1; may be repeated.",
+        ),
+        click.option(
+            "-r", "--role", "roles", multiple=True, metavar="NAME",
+            help="Only this role; may be repeated.",
+        ),
+        click.option(
+            "-l", "--limit", multiple=True, metavar="HOST",
+            help="Only these hosts or groups, separated by commas.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def strategy_option(command: F) -> F:
+    """`--strategy`: the way out when Mitogen is suspected."""
+    return click.option(
+        "--strategy",
+        type=click.Choice(["mitogen", "linear"]),
+        envvar="PAS_INFRA_STRATEGY",
+        help="How Ansible runs: mitogen is faster (the default where installed), linear is stock.",
+    )(command)

@@ -1,0 +1,155 @@
+"""How plans, plays and verifications are shown; data to stdout, and as JSON when asked for."""
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.records import MeasureState, TaskResult, TaskStatus, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.apply import Applied
+    from orchestrator.engine import PlayOutcome
+    from orchestrator.plan import Plan
+    from orchestrator.verify import Verification
+
+_DIFF_STYLES = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
+_STATE_STYLES = {
+    MeasureState.KEPT: "green",
+    MeasureState.PARTLY: "yellow",
+    MeasureState.NOT_KEPT: "bold red",
+    MeasureState.UNMEASURED: "dim",
+    MeasureState.WAIVED: "cyan",
+}
+_SYMBOLS = {Verdict.FAILS: "✗", Verdict.WAIVED: "~", Verdict.UNMEASURED: "?"}
+
+
+def show_plan(plan: "Plan", to: "Console", *, complete: bool = True) -> None:
+    """What would change, per host and role, as coloured diffs, and a last line that counts.
+
+    Of a host that an incomplete plan shows no change for, nothing is said.
+    """
+    from rich.markup import escape
+
+    for host in plan.selection.hosts:
+        changes = [change for change in plan.changes if change.host == host]
+        if not changes:
+            if complete:
+                to.print(f"[bold]{host}[/]: nothing to change")
+            continue
+        to.print(f"[bold]{host}[/]: {len(changes)} to change")
+        for role in dict.fromkeys(change.role for change in changes):
+            to.print(f"  [bold]{role or 'prepare'}[/]")
+            for change in (c for c in changes if c.role == role):
+                measures = f" [dim]({', '.join(change.measures)})[/]" if change.measures else ""
+                to.print(f"    [yellow]~[/] {escape(change.task)}{measures}")
+                for line in change.diff.splitlines():
+                    to.print(f"      {_styled(escape(line))}")
+    hosts = len({change.host for change in plan.changes})
+    doubt = "" if complete else ", and more that could not be seen"
+    to.print(f"[bold]Plan:[/] {len(plan.changes)} to change on {hosts} hosts{doubt}")
+
+
+def show_troubles(outcome: "PlayOutcome", to: "Console") -> None:
+    """What failed, where and in which line, and what could not be seen."""
+    from rich.markup import escape
+
+    for result in outcome.failed:
+        task = f"{result.role} : {result.task}".removeprefix(" : ")
+        to.print(f"[bold red]✗ {result.host}[/] {escape(task)} ({result.status})")
+        if result.path:
+            to.print(f"  where: {result.path}")
+        message = "censored: the task handles secrets" if result.censored else result.message
+        for line in message.splitlines():
+            to.print(f"  {escape(line)}")
+    for gap in outcome.gaps:
+        to.print(f"[yellow]? {escape(gap)}[/]")
+    if outcome.message:
+        to.print(escape(outcome.message))
+
+
+def show_recap(results: tuple[TaskResult, ...], to: "Console") -> None:
+    """One line a host: how many tasks changed something, and how many did not."""
+    from rich.table import Table
+
+    statuses = (TaskStatus.CHANGED, TaskStatus.OK, TaskStatus.SKIPPED, TaskStatus.FAILED,
+                TaskStatus.UNREACHABLE)  # fmt: skip
+    table = Table("host", *statuses, box=None, header_style="bold")
+    for host in dict.fromkeys(result.host for result in results):
+        counts = [sum(r.host == host and r.status is s for r in results) for s in statuses]
+        table.add_row(host, *map(str, counts))
+    to.print(table)
+
+
+def show_verification(verification: "Verification", to: "Console") -> None:
+    """Per measure what held and what did not, then who could not be asked."""
+    from rich.markup import escape
+
+    for number, state in verification.measures.items():
+        checks = [check for check in verification.checks if number in check.measures]
+        held = sum(check.verdict is Verdict.HOLDS for check in checks)
+        to.print(
+            f"[bold]{number:<7}[/] [{_STATE_STYLES[state]}]{state:<10}[/] "
+            f"{held} of {len(checks)} checks hold"
+        )
+        # The same on several hosts is one line: what differs is what is worth reading.
+        others: dict[tuple[Verdict, str, str, str], list[str]] = {}
+        for check in checks:
+            if check.verdict is not Verdict.HOLDS:
+                same = (check.verdict, check.title, check.check, check.message)
+                others.setdefault(same, []).append(check.host)
+        for (verdict, title, name, message), hosts in others.items():
+            to.print(f"  {_SYMBOLS[verdict]} {', '.join(hosts)}: {escape(title)} [dim]{name}[/]")
+            if message:
+                to.print(f"      {escape(message)}")
+    for host, why in verification.missing.items():
+        to.print(f"[bold red]? {host}[/]: nothing can be said: {why}")
+    to.print(f"[bold]Verify:[/] {verification.summary}")
+
+
+def plan_as_json(plan: "Plan", outcome: "PlayOutcome") -> dict[str, Any]:
+    """The plan as data."""
+    return {
+        "environment": plan.environment,
+        "made": plan.made,
+        "commit": plan.commit,
+        "status": outcome.status,
+        "gaps": outcome.gaps,
+        "changes": [change.__dict__ for change in plan.changes],
+        "failed": [result.__dict__ for result in outcome.failed],
+        "duration_s": round(outcome.duration, 1),
+    }
+
+
+def verification_as_json(verification: "Verification") -> dict[str, Any]:
+    """The verification as data."""
+    return {
+        "measures": verification.measures,
+        "checks": [check.__dict__ for check in verification.checks],
+        "missing": dict(verification.missing),
+        "summary": verification.summary,
+    }
+
+
+def applied_as_json(applied: "Applied") -> dict[str, Any]:
+    """The apply as data."""
+    outcome, plan = applied.outcome, applied.plan
+    return {
+        "run": applied.run_id,
+        "declined": applied.declined,
+        "status": outcome.status if outcome else None,
+        "planned": [change.__dict__ for change in plan.changes] if plan else [],
+        "changed": [result.__dict__ for result in outcome.changed] if outcome else [],
+        "failed": [result.__dict__ for result in outcome.failed] if outcome else [],
+        "gaps": outcome.gaps if outcome else [],
+        "rolled_back": applied.rolled_back,
+        "verification": (
+            verification_as_json(applied.verification) if applied.verification else None
+        ),
+    }
+
+
+def _styled(line: str) -> str:
+    for start, style in _DIFF_STYLES.items():
+        if line.startswith(start):
+            return f"[{style}]{line}[/]"
+    return line

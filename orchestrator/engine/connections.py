@@ -1,0 +1,136 @@
+"""How hosts are reached, as Ansible resolves it, for what else speaks to them over SSH."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.engine.private import private_directory
+from orchestrator.engine.run import vault_arguments
+from orchestrator.environment import Environment
+from orchestrator.errors import PasInfraError
+from orchestrator.paths import project_root
+
+_VARIABLES = {
+    "address": "ansible_host | default(inventory_hostname)",
+    "port": "ansible_port | default(22)",
+    "user": "ansible_user | default('')",
+    "identity": "ansible_ssh_private_key_file | default('')",
+    "arguments": (
+        "ansible_ssh_common_args | default('') + ' ' + ansible_ssh_extra_args | default('')"
+    ),
+}
+_QUESTION = "{{ {%s} | to_json }}" % ", ".join(  # noqa: UP031 - braces of both kinds
+    f"'{name}': {expression}" for name, expression in _VARIABLES.items()
+)
+_ANSWER = re.compile(r"^(\S+) \| SUCCESS => (\{.*?^\})", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One host over SSH; `ssh_arguments` are the options of the inventory, host key included."""
+
+    host: str
+    address: str
+    port: int
+    user: str
+    ssh_arguments: str
+
+    @property
+    def testinfra(self) -> str:
+        """The host as testinfra names it."""
+        user = f"{self.user}@" if self.user else ""
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"ssh://{user}{address}:{self.port}"
+
+    @property
+    def ssh(self) -> list[str]:
+        """The command that opens a session, without the remote command."""
+        user = ["-l", self.user] if self.user else []
+        return ["ssh", *shlex.split(self.ssh_arguments), "-p", str(self.port), *user, self.address]
+
+    @property
+    def ssh_batch(self) -> list[str]:
+        """The same, over a connection of its own, and without a question that nobody answers."""
+        options = ("BatchMode=yes", "ConnectTimeout=15", "ControlPath=none", "LogLevel=ERROR")
+        return ["ssh", *(part for option in options for part in ("-o", option)), *self.ssh[1:]]
+
+    def answers(self) -> bool:
+        """Whether a fresh login works."""
+        try:
+            done = subprocess.run(
+                [*self.ssh_batch, "true"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=60,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return done.returncode == 0
+
+
+def connections(environment: Environment, hosts: Sequence[str]) -> list[Connection]:
+    """The connections of the hosts, in their order, with the inventory's templates resolved.
+
+    Raises PasInfraError when Ansible cannot resolve them.
+    """
+    with private_directory() as private:
+        vault = (
+            vault_arguments(environment.vault, environment.directory, private)
+            if environment.vault
+            else []
+        )
+        done = subprocess.run(
+            [
+                Path(sys.executable).with_name("ansible"),
+                "all",
+                "-i",
+                environment.directory,
+                *vault,
+                "--limit",
+                ",".join(hosts),
+                "-m",
+                "ansible.builtin.debug",
+                "-a",
+                f'msg="{_QUESTION}"',
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(project_root() / "ansible.cfg"),
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_FORCE_COLOR": "0",
+                "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
+            },
+        )
+    answers = {host: json.loads(text)["msg"] for host, text in _ANSWER.findall(done.stdout)}
+    unanswered = [host for host in hosts if host not in answers]
+    if unanswered:
+        raise PasInfraError(
+            f"Ansible cannot say how {', '.join(unanswered)} is reached: "
+            + (done.stderr or done.stdout).strip()[-800:],
+            where=environment.directory,
+            next_step=f"pas-infra env check {environment.name}",
+        )
+    return [_connection(host, answers[host]) for host in hosts]
+
+
+def _connection(host: str, answer: str | dict[str, str]) -> Connection:
+    found = json.loads(answer) if isinstance(answer, str) else answer
+    identity = f"-i {shlex.quote(found['identity'])}" if found["identity"] else ""
+    return Connection(
+        host=host,
+        address=found["address"],
+        port=int(found["port"]),
+        user=found["user"],
+        ssh_arguments=f"{found['arguments']} {identity}".strip(),
+    )

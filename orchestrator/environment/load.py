@@ -1,0 +1,228 @@
+"""Loading an environment as a whole: every file is read, every fault is found, nothing is run."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from orchestrator.environment.addresses import (
+    addresses_of,
+    foreign_address_problems,
+    host_addresses,
+)
+from orchestrator.environment.build import build_environment, vault_of
+from orchestrator.environment.find import environment_names, find_environment
+from orchestrator.environment.inventory import Inventory, read_inventory, read_variable_files
+from orchestrator.environment.lines import Document, read
+from orchestrator.environment.machines import lab_problems, read_lab
+from orchestrator.environment.model import Environment, Summary
+from orchestrator.environment.roles_spec import read_roles, read_site
+from orchestrator.environment.shape import SchemaName, shape_problems
+from orchestrator.environment.spelling import did_you_mean, remedy
+from orchestrator.environment.variables import missing_problems, variable_problems
+from orchestrator.environment.vault import VaultOpener
+from orchestrator.errors import ConfigurationInvalid, Problem
+from orchestrator.paths import project_root
+
+_REQUIRED: tuple[SchemaName, ...] = ("environment", "hosts")
+_OPTIONAL: tuple[SchemaName, ...] = ("lab", "waivers")
+_FOLDERS = ("group_vars", "host_vars")
+
+
+def load_environment(name_or_path: str | Path, *, project: Path | None = None) -> Environment:
+    """Load and validate an environment, by its name or its directory.
+
+    `project` holds the `roles/` and `playbooks/` whose variables count (default: the program's
+    own). Nothing is executed but the vault password command, and that only when something is
+    vaulted. Raises ConfigurationInvalid with every problem found, PasInfraError when there is no
+    such environment.
+    """
+    directory = find_environment(name_or_path)
+    problems: list[Problem] = list(_misnamed_files(directory))
+    documents = _read_files(directory, problems)
+    faults = {name: shape_problems(document, name) for name, document in documents.items()}
+    problems += [fault for found in faults.values() for fault in found]
+    lab = None
+    if "lab" in documents and not faults["lab"]:
+        lab, found = read_lab(documents["lab"])
+        problems += found
+    if "hosts" not in documents:
+        raise ConfigurationInvalid(problems)
+    inventory, found = read_inventory(documents["hosts"])
+    problems += found
+    declared = documents.get("environment")
+    problems += _role_problems(inventory, declared, directory, project or project_root())
+    addresses, found = host_addresses(inventory)
+    problems += found
+    if lab is not None:
+        problems += lab_problems(documents["lab"], lab, inventory, addresses)
+    if "waivers" in documents:
+        problems += _waiver_problems(documents["waivers"], inventory)
+    if declared is not None:
+        problems += _host_problems(declared, inventory)
+        problems += _kind_problems(declared, documents.get("lab"))
+        problems += _contract_problems(declared)
+        if declared.mapping().get("kind") == "lab":
+            problems += _production_problems(
+                directory, [*documents.values(), *inventory.documents()]
+            )
+    if problems:
+        raise ConfigurationInvalid(list(dict.fromkeys(problems)))
+    return build_environment(documents, inventory, addresses, lab)
+
+
+def summaries() -> list[Summary]:
+    """Every environment that can be named, whether valid or not."""
+    rows = []
+    for name in environment_names():
+        directory = find_environment(name)
+        document, _ = read(directory / "environment.yml")
+        declared = document.mapping() if document else {}
+        kind, description = declared.get("kind"), declared.get("description")
+        rows.append(
+            Summary(
+                name,
+                directory,
+                kind if isinstance(kind, str) else None,
+                description if isinstance(description, str) else None,
+            )
+        )
+    return rows
+
+
+def _read_files(directory: Path, problems: list[Problem]) -> dict[SchemaName, Document]:
+    """The declarations that can be read, also those of a wrong shape."""
+    documents: dict[SchemaName, Document] = {}
+    for name in (*_REQUIRED, *_OPTIONAL):
+        file = directory / f"{name}.yml"
+        if name in _OPTIONAL and not file.exists():
+            continue
+        document, found = read(file)
+        problems += found
+        if document is not None:
+            documents[name] = document
+    return documents
+
+
+def _misnamed_files(directory: Path) -> Iterator[Problem]:
+    """What would be ignored in silence because its name is not quite right."""
+    known = {name: f"{name}.yml" for name in (*_REQUIRED, *_OPTIONAL)} | {
+        name: f"{name}/" for name in _FOLDERS
+    }
+    for entry in sorted(directory.iterdir()):
+        if entry.suffix not in {"", ".yml", ".yaml"} or entry.name.startswith("."):
+            continue
+        meant = did_you_mean(entry.stem, known)
+        if meant and entry.name != known[meant].rstrip("/"):
+            yield Problem(
+                entry, None, "nothing reads a file of this name", f"did you mean `{known[meant]}`?"
+            )
+
+
+def _role_problems(
+    inventory: Inventory, declared: Document | None, directory: Path, project: Path
+) -> Iterator[Problem]:
+    """Read the files of variables into the inventory, and hold them against the roles."""
+    faults = _read_variables(inventory, declared, directory)
+    yield from faults
+    roles, found = read_roles(project)
+    yield from found
+    plays, found = read_site(project)
+    yield from found
+    extra = declared.mapping().get("variables", []) if declared else None
+    names = [str(name) for name in extra] if isinstance(extra, list) else None
+    yield from variable_problems(inventory.settings(), roles, names)
+    # What stands in a file that cannot be read is not missing.
+    if not faults:
+        yield from missing_problems(inventory, roles, plays)
+
+
+def _read_variables(
+    inventory: Inventory, declared: Document | None, directory: Path
+) -> list[Problem]:
+    if declared is None:
+        return read_variable_files(inventory, directory, lambda *_: None)
+    where = (declared.file, declared.line(("vault",)))
+    opener = VaultOpener(vault_of(declared), directory, where)
+    problems = read_variable_files(inventory, directory, opener.open)
+    for document in inventory.documents():
+        for keys, ciphertext in document.vaulted.items():
+            opener.open(ciphertext, document.file, document.line(keys))
+    return problems + opener.problems
+
+
+def _host_problems(declared: Document, inventory: Inventory) -> Iterator[Problem]:
+    entries = declared.mapping("hosts")
+    for host in sorted(set(inventory.hosts) - set(entries)):
+        yield inventory.document.problem(
+            inventory.hosts[host].keys,
+            f"the host {host} has no entry under `hosts` in environment.yml",
+            remedy(
+                host, set(entries) - set(inventory.hosts), "add its function, supplier and place"
+            ),
+        )
+    for host in sorted(set(entries) - set(inventory.hosts)):
+        yield declared.problem(
+            ("hosts", host),
+            f"the host {host} is not in hosts.yml",
+            remedy(host, set(inventory.hosts) - set(entries), "add it there, or remove it here"),
+        )
+
+
+def _kind_problems(declared: Document, lab: Document | None) -> Iterator[Problem]:
+    kind = declared.mapping().get("kind")
+    if kind == "production" and lab is not None:
+        yield lab.problem(
+            (),
+            "an environment of kind production has no lab",
+            "remove lab.yml, or set `kind: lab` in environment.yml",
+        )
+    if kind == "lab" and lab is None and not (declared.file.parent / "lab.yml").exists():
+        yield declared.problem(
+            ("kind",), "an environment of kind lab needs a lab.yml", "write it, or correct `kind`"
+        )
+
+
+def _production_problems(directory: Path, own: Iterable[Document]) -> Iterator[Problem]:
+    """Where a lab, by its `own` files, names what a production environment beside it uses."""
+    foreign: dict[str, str] = {}
+    for sibling in sorted(directory.parent.iterdir()):
+        if sibling == directory or not (sibling / "environment.yml").exists():
+            continue
+        declared, faults = read(sibling / "environment.yml")
+        if declared is not None and declared.mapping().get("kind") == "lab":
+            continue
+        hosts, more = read(sibling / "hosts.yml")
+        for fault in [*faults, *more]:
+            yield Problem(
+                fault.file,
+                fault.line,
+                f"{fault.what}; so nothing proves that the lab leaves {sibling.name} alone",
+                fault.next_step,
+            )
+        if hosts is not None:
+            other, _ = read_inventory(hosts)
+            read_variable_files(other, sibling, lambda *_: None)
+            foreign |= dict.fromkeys(addresses_of(other), sibling.name)
+    yield from foreign_address_problems(own, foreign)
+
+
+def _waiver_problems(document: Document, inventory: Inventory) -> Iterator[Problem]:
+    waivers = document.data if isinstance(document.data, list) else []
+    for index, waiver in enumerate(waivers):
+        hosts = waiver.get("hosts") if isinstance(waiver, dict) else None
+        for position, host in enumerate(hosts if isinstance(hosts, list) else []):
+            if host not in inventory.hosts:
+                yield document.problem(
+                    (index, "hosts", position),
+                    f"the waiver names `{host}`, which is no host of this environment",
+                    remedy(str(host), inventory.hosts, "name a host of hosts.yml"),
+                )
+
+
+def _contract_problems(declared: Document) -> Iterator[Problem]:
+    name = declared.mapping().get("pas_document")
+    if isinstance(name, str) and not (declared.file.parent / name).is_file():
+        yield declared.problem(
+            ("pas_document",),
+            f"the PAS document `{name}` is not there",
+            "write it, or remove `pas_document`",
+        )

@@ -1,0 +1,60 @@
+"""Where a lab keeps its things, and what its network namespace is called."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import PasInfraError
+from orchestrator.paths import state_directory
+
+NAMESPACES = Path("/run/netns")  # where iproute2 keeps them, each mounted on a file
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True)
+class LabLayout:
+    """The directory of one lab; two labs share nothing but the image cache."""
+
+    name: str
+    directory: Path
+
+    @property
+    def namespace(self) -> str:
+        """The network namespace that holds the lab's networks."""
+        return f"pas-{self.name}"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the lab's networks stand and its machines can be reached, as far as they run."""
+        return self.ssh_config.exists() and os.path.ismount(NAMESPACES / self.namespace)
+
+    @property
+    def ssh_config(self) -> Path:
+        """The client configuration that reaches every machine of the lab."""
+        return self.directory / "ssh_config"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The machines' host keys, made before their first boot."""
+        return self.directory / "known_hosts"
+
+    @property
+    def identity(self) -> Path:
+        """The operator's private key."""
+        return self.directory / "id_ed25519"
+
+    def machine(self, name: str) -> Path:
+        """What belongs to one machine: its disk or overlay, host keys and console log."""
+        return self.directory / "machines" / name
+
+
+def lab_layout(name: str) -> LabLayout:
+    """The layout of the lab `name` in the user's state directory; raises on an unfit name."""
+    if not _NAME.fullmatch(name):
+        raise PasInfraError(
+            f"{name!r} cannot name a lab: it becomes a network namespace's and a directory's name",
+            next_step="use at most 40 lower-case letters, digits and hyphens",
+        )
+    return LabLayout(name, state_directory() / "labs" / name)

@@ -1,0 +1,60 @@
+"""Who runs this, where, and from which commit: what a run records about its origin."""
+
+import os
+import pwd
+import socket
+import subprocess
+from pathlib import Path
+
+_PATIENCE_SECONDS = 20
+# Set inside a git hook, they would make git answer for another repository.
+_GIT_OVERRIDES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+
+
+def current_operator() -> str:
+    """Name the person's account: behind sudo the one that called it; never fails."""
+    behind_sudo = os.environ.get("SUDO_USER")
+    if behind_sudo and os.geteuid() == 0:
+        return behind_sudo
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def control_node_name() -> str:
+    """Name this machine."""
+    return socket.gethostname()
+
+
+def commit_of(directory: Path) -> str:
+    """Name the commit checked out in `directory`, with "+dirty" when the tree has changes.
+
+    "" outside git, without git, before the first commit, and for a directory that the surrounding
+    repository ignores (an installed package: that repository's commit says nothing about it).
+    """
+    try:
+        commit = _git(directory, "rev-parse", "--verify", "HEAD")
+        if commit.returncode != 0:
+            return ""
+        if _git(directory, "check-ignore", "--quiet", ".").returncode == 0:
+            return ""
+        status = _git(directory, "--no-optional-locks", "status", "--porcelain")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    clean = status.returncode == 0 and not status.stdout
+    return commit.stdout.strip() + ("" if clean else "+dirty")
+
+
+def _git(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k not in _GIT_OVERRIDES}
+    return subprocess.run(
+        ["git", "-C", str(directory), *arguments],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        timeout=_PATIENCE_SECONDS,
+    )

@@ -1,0 +1,131 @@
+"""The records that a run leaves: what the engine and the checks produce and the store keeps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TaskStatus(StrEnum):
+    """What became of one task on one host."""
+
+    OK = "ok"
+    CHANGED = "changed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    IGNORED = "ignored"  # failed, but the play says to go on (`ignore_errors`)
+    RESCUED = "rescued"  # failed inside a block that repairs it (`rescue`)
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """One task on one host, free of secrets.
+
+    `diff` is a unified diff or "" (censored tasks have none); `duration` is in seconds; `role` is
+    "" for a task that belongs to no role; `path` is `file:line` of the task.
+    """
+
+    host: str
+    role: str
+    task: str
+    action: str
+    status: TaskStatus
+    measures: tuple[str, ...] = ()
+    diff: str = ""
+    message: str = ""
+    duration: float = 0.0
+    path: str = ""
+    censored: bool = False
+    handler: bool = False
+
+
+@dataclass(frozen=True)
+class HostRecap:
+    """What Ansible's final statistics say of a host: the counts that results must add up to."""
+
+    ok: int = 0
+    changed: int = 0
+    skipped: int = 0
+    failed: int = 0
+    unreachable: int = 0
+    ignored: int = 0
+    rescued: int = 0
+
+
+class Verdict(StrEnum):
+    """What a check says of a host; silence is never a pass."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    UNMEASURED = "unmeasured"
+    WAIVED = "waived"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check on one host; `check` is `test_ssh.py::test_root_cannot_log_in`."""
+
+    host: str
+    check: str
+    title: str
+    measures: tuple[str, ...]
+    verdict: Verdict
+    message: str = ""
+    duration: float = 0.0
+
+
+class MeasureState(StrEnum):
+    """A measure as its checks show it (see `state_of`)."""
+
+    KEPT = "kept"
+    PARTLY = "partly"
+    NOT_KEPT = "not kept"
+    UNMEASURED = "unmeasured"
+    WAIVED = "waived"
+
+
+def state_of(verdicts: Sequence[Verdict]) -> MeasureState:
+    """Sum up a measure: a failure outweighs silence, silence outweighs success.
+
+    Kept when all hold, waived when every failure is waived, not kept when none holds, partly when
+    mixed, unmeasured when any is unmeasured and none fails, or when there is no check at all.
+    """
+    found = set(verdicts)
+    if Verdict.FAILS in found:
+        return MeasureState.PARTLY if Verdict.HOLDS in found else MeasureState.NOT_KEPT
+    if not found or Verdict.UNMEASURED in found:
+        return MeasureState.UNMEASURED
+    return MeasureState.WAIVED if Verdict.WAIVED in found else MeasureState.KEPT
+
+
+class RunStatus(StrEnum):
+    """How a run ended. `broken` is one that died without saying so (kill -9, power cut)."""
+
+    RUNNING = "running"
+    OK = "ok"
+    FINDINGS = "findings"
+    FAILED = "failed"
+    INCOMPLETE = "incomplete"
+    INTERRUPTED = "interrupted"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution against an environment.
+
+    Times are ISO 8601 in UTC; `commit` is "" outside git.
+    """
+
+    id: int
+    command: str
+    environment: str
+    who: str
+    control_node: str
+    pid: int
+    commit: str
+    options: Mapping[str, object]
+    started: str
+    ended: str | None
+    status: RunStatus
+    message: str

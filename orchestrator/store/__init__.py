@@ -1,0 +1,6 @@
+"""The store of an environment: what its runs saw, and the lock that keeps two runs apart."""
+
+from orchestrator.store.lock import EnvironmentLock
+from orchestrator.store.store import RunCounts, Store
+
+__all__ = ["EnvironmentLock", "RunCounts", "Store"]

@@ -1,0 +1,77 @@
+"""The tables of the store: migrations, applied in order, never edited once released.
+
+`PRAGMA user_version` counts the migrations that a file has seen.
+"""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # AUTOINCREMENT: evidence refers to a run by its id, so a deleted run's id never comes back.
+        # `process` tells the run's process from a later one with the same pid.
+        """
+        CREATE TABLE runs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            command TEXT NOT NULL,
+            environment TEXT NOT NULL,
+            who TEXT NOT NULL,
+            control_node TEXT NOT NULL,
+            pid INTEGER NOT NULL,
+            process TEXT NOT NULL,
+            git_commit TEXT NOT NULL,
+            options TEXT NOT NULL CHECK (json_valid(options)),
+            started TEXT NOT NULL,
+            ended TEXT,
+            status TEXT NOT NULL,
+            message TEXT NOT NULL,
+            -- nobody saw the end of a broken run
+            CHECK ((ended IS NULL) = (status IN ('running', 'broken')))
+        ) STRICT
+        """,
+        """
+        CREATE TABLE results (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            host TEXT NOT NULL,
+            role TEXT NOT NULL,
+            task TEXT NOT NULL,
+            action TEXT NOT NULL,
+            status TEXT NOT NULL,
+            measures TEXT NOT NULL CHECK (json_valid(measures)),
+            diff TEXT NOT NULL,
+            message TEXT NOT NULL,
+            duration REAL NOT NULL,
+            path TEXT NOT NULL,
+            censored INTEGER NOT NULL,
+            handler INTEGER NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX results_of_run ON results (run_id, status)",
+        """
+        CREATE TABLE checks (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            host TEXT NOT NULL,
+            name TEXT NOT NULL,
+            title TEXT NOT NULL,
+            measures TEXT NOT NULL CHECK (json_valid(measures)),
+            verdict TEXT NOT NULL,
+            message TEXT NOT NULL,
+            duration REAL NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX checks_of_run ON checks (run_id, verdict)",
+        """
+        CREATE TABLE recaps (
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            host TEXT NOT NULL,
+            ok INTEGER NOT NULL,
+            changed INTEGER NOT NULL,
+            skipped INTEGER NOT NULL,
+            failed INTEGER NOT NULL,
+            unreachable INTEGER NOT NULL,
+            ignored INTEGER NOT NULL,
+            rescued INTEGER NOT NULL,
+            PRIMARY KEY (run_id, host)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
+)

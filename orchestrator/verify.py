@@ -1,0 +1,196 @@
+"""Verify: run the checks against the live hosts, and say of each measure whether it is kept."""
+
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from orchestrator.catalogue import measure_key
+from orchestrator.check_plugin import BROKE_DOWN
+from orchestrator.engine import Connection, connections
+from orchestrator.environment import Environment, Waiver
+from orchestrator.exit_codes import ExitCode
+from orchestrator.paths import project_root
+from orchestrator.records import CheckResult, MeasureState, RunStatus, Verdict, state_of
+from orchestrator.runs import recorded
+from orchestrator.selection import Selection
+
+CHECKS = "tests/hosts"
+_PATIENCE = 900.0  # seconds for all checks of one host
+_RAN = (0, 1, 5)  # pytest: passed, some failed, none selected
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What the checks said; `missing` names the hosts of which nothing can be said, and why."""
+
+    checks: tuple[CheckResult, ...]
+    missing: Mapping[str, str]
+    # In production nothing may stay unmeasured; a lab of containers has no kernel to measure.
+    strict: bool
+
+    @property
+    def measures(self) -> dict[str, MeasureState]:
+        """Every measure that a check proves, over all hosts, in the contract's order."""
+        verdicts: dict[str, list[Verdict]] = {}
+        for check in self.checks:
+            for measure in check.measures:
+                verdicts.setdefault(measure, []).append(check.verdict)
+        return {number: state_of(verdicts[number]) for number in sorted(verdicts, key=measure_key)}
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that do not hold and are not waived."""
+        return tuple(check for check in self.checks if check.verdict is Verdict.FAILS)
+
+    @property
+    def in_doubt(self) -> tuple[CheckResult, ...]:
+        """The checks whose silence is itself a fault: they broke down, or should have measured."""
+        silent = (check for check in self.checks if check.verdict is Verdict.UNMEASURED)
+        return tuple(c for c in silent if self.strict or c.message.startswith(BROKE_DOWN))
+
+    @property
+    def run_status(self) -> RunStatus:
+        """How the run is recorded."""
+        if self.missing or not self.checks or self.in_doubt:
+            return RunStatus.INCOMPLETE
+        return RunStatus.FINDINGS if self.failed else RunStatus.OK
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Incomplete outweighs findings: what was not seen may be worse."""
+        return {
+            RunStatus.INCOMPLETE: ExitCode.INCOMPLETE,
+            RunStatus.FINDINGS: ExitCode.FINDINGS,
+            RunStatus.OK: ExitCode.OK,
+        }[self.run_status]
+
+    @property
+    def summary(self) -> str:
+        """One line: how many checks said what, and who was not reached."""
+        counts = dict.fromkeys(Verdict, 0)
+        for check in self.checks:
+            counts[check.verdict] += 1
+        said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+        unseen = [f"{host}: {why.splitlines()[0]}" for host, why in self.missing.items()]
+        return "; ".join([said or "no check ran", *unseen])
+
+
+def verify(
+    environment: Environment, selection: Selection, *, today: date | None = None
+) -> Verification:
+    """Run the selected checks on every selected host, the hosts side by side."""
+    reached = connections(environment, selection.hosts)
+    with (
+        tempfile.TemporaryDirectory(prefix="pas-infra-verify-") as scratch,
+        ThreadPoolExecutor(max_workers=max(len(reached), 1)) as pool,
+    ):
+        outcomes = list(pool.map(lambda c: _check_host(c, selection, Path(scratch)), reached))
+    waivers, day = environment.waivers, today or date.today()
+    found = [waive(check, waivers, day) for checks, _ in outcomes for check in checks]
+    missing = {
+        connection.host: why for connection, (_, why) in zip(reached, outcomes, strict=True) if why
+    }
+    return Verification(tuple(found), missing, strict=environment.kind == "production")
+
+
+def verify_and_record(environment: Environment, selection: Selection) -> Verification:
+    """Verify as a run of its own."""
+    options = {
+        "hosts": selection.hosts,
+        "roles": selection.roles,
+        "measures": selection.measures,
+    }
+    with recorded(environment, "verify", options) as run:
+        verification = verify(environment, selection)
+        run.keep_checks(verification.checks)
+        run.end_with(verification.run_status, verification.summary)
+    return verification
+
+
+def waive(check: CheckResult, waivers: Sequence[Waiver], today: date) -> CheckResult:
+    """Turn a failure into a waived one where a waiver names it; an expired one leaves it failing.
+
+    A waiver's rule is a check, `test_time.py::test_sources_are_authenticated`.
+    """
+    if check.verdict is not Verdict.FAILS:
+        return check
+    for waiver in waivers:
+        if waiver.rule != check.check or (waiver.hosts and check.host not in waiver.hosts):
+            continue
+        if waiver.until >= today:
+            reason = f"waived until {waiver.until} by {waiver.approver}: {waiver.reason}"
+            return replace(check, verdict=Verdict.WAIVED, message=reason)
+        check = replace(
+            check, message=f"the waiver expired on {waiver.until}; {check.message}".strip("; ")
+        )
+    return check
+
+
+def _check_host(
+    connection: Connection, selection: Selection, scratch: Path
+) -> tuple[list[CheckResult], str]:
+    """Run pytest for one host; returns its results, and why there may be none."""
+    if not check_files(selection):
+        return [], ""
+    if not connection.answers():
+        return [], "no answer over SSH"
+    results = scratch / f"{connection.host}.jsonl"
+    command = pytest_command(connection, selection, results)
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=project_root(),
+            timeout=_PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        return [], f"its checks did not end within {_PATIENCE:.0f} s"
+    if done.returncode not in _RAN:
+        said = (done.stdout + done.stderr).strip()[-2000:]
+        return [], f"its checks could not be run ({shlex.join(command)}):\n{said}"
+    lines = results.read_text().splitlines() if results.exists() else []
+    return [_result(json.loads(line)) for line in lines], "" if lines else "no check ran"
+
+
+def pytest_command(connection: Connection, selection: Selection, results: Path) -> list[str]:
+    """The command that runs the selected checks on one host."""
+    return [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "orchestrator.check_plugin",
+        "-p",
+        "no:cacheprovider",
+        f"--pas-host-spec={connection.testinfra}",
+        f"--pas-ssh={connection.ssh_arguments}",
+        f"--pas-host={connection.host}",
+        f"--pas-results={results}",
+        *(f"--pas-measure={number}" for number in selection.measures),
+        *map(str, check_files(selection)),
+    ]
+
+
+def check_files(selection: Selection) -> list[Path]:
+    """The files of checks to run: each role that has checks has a file of its own."""
+    checks = project_root() / CHECKS
+    if not selection.roles:
+        return [checks]
+    files = [checks / f"test_{role}.py" for role in selection.roles]
+    return [file for file in files if file.exists()]
+
+
+def _result(content: dict[str, Any]) -> CheckResult:
+    measures, verdict = tuple(content.pop("measures")), Verdict(content.pop("verdict"))
+    return CheckResult(**content, measures=measures, verdict=verdict)

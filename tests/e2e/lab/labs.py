@@ -1,0 +1,125 @@
+"""Labs of the tests' own: apart from the user's, found and removed again even after a crash."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.paths import project_root, state_directory
+
+# A fixed place, so that the next session finds and removes what a killed one left running.
+STATE = state_directory() / "e2e-lab"
+PROGRAM = Path(sys.executable).parent / "pas-infra"
+Environment = Mapping[str, str]
+SUDO: list[str] = [] if os.geteuid() == 0 else ["sudo", "-n"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    def expect(self, code: int) -> "Done":
+        assert self.code == code, f"exit {self.code}, not {code}\n{self.stdout}\n{self.stderr}"
+        return self
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One lab, driven by the installed command."""
+
+    name: str
+
+    @property
+    def directory(self) -> Path:
+        return STATE / "pas-infra/labs" / self.name
+
+    def start(
+        self, *arguments: str, environment: Environment | None = None
+    ) -> subprocess.Popen[str]:
+        """Start `pas-infra lab …` and leave it running."""
+        verb, *rest = arguments
+        inherited = {name: text for name, text in os.environ.items() if "PAS_INFRA" not in name}
+        return subprocess.Popen(
+            [PROGRAM, "lab", verb, "--name", self.name, *rest],
+            env={**inherited, "XDG_STATE_HOME": str(STATE), **(environment or {})},
+            cwd=project_root(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def do(
+        self, *arguments: str, code: int | None = 0, environment: Environment | None = None
+    ) -> Done:
+        """Run `pas-infra lab …` to its end; unless `code` is None, that exit code is asserted."""
+        process = self.start(*arguments, environment=environment)
+        stdout, stderr = process.communicate(timeout=600)
+        done = Done(process.returncode, stdout, stderr)
+        return done if code is None else done.expect(code)
+
+    def on(self, machine: str, command: str) -> str:
+        """Run a command as the operator on a machine; it must succeed."""
+        return self.do("ssh", machine, command).stdout
+
+    def status(self) -> dict[str, Any]:
+        """What `lab status` says of each machine."""
+        listed = json.loads(self.do("status", "--json", code=None).stdout)
+        return {machine["name"]: machine for machine in listed}
+
+    def running(self) -> dict[str, int]:
+        """The pid of every machine that runs and is reached."""
+        return {name: found["pid"] for name, found in self.status().items() if found["reachable"]}
+
+    def namespaces(self) -> set[str]:
+        """The network namespaces that the lab has: its own, and one of each container."""
+        script = (
+            f"stat -Lc %i /run/netns/pas-{self.name}; "
+            f"for p in $(grep -l '/pas-{self.name}[/@]' /proc/[0-9]*/cgroup | cut -d/ -f3); "
+            "do stat -Lc %i /proc/$p/ns/net; done"
+        )
+        done = subprocess.run(
+            [*SUDO, "sh", "-c", script], capture_output=True, text=True, check=False
+        )
+        own = str(Path("/proc/self/ns/net").stat().st_ino)
+        return set(re.findall(r"^\d+$", done.stdout, re.MULTILINE)) - {own}
+
+    def traces(self, namespaces: set[str] | None = None) -> list[str]:
+        """What the lab leaves on this machine; `namespaces` are those that it had."""
+        script = Path(__file__).with_name("traces.py")
+        command = [
+            *SUDO,
+            sys.executable,
+            str(script),
+            self.name,
+            str(self.directory),
+            *(namespaces or ()),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return [line for line in done.stdout.splitlines() if line]
+
+
+def links() -> set[str]:
+    """This machine's own network interfaces."""
+    return {link.name for link in Path("/sys/class/net").iterdir()}
+
+
+def until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait for something to come true; fails when it does not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {what}")
+        time.sleep(0.01)

@@ -1,0 +1,134 @@
+"""Run the project's tests, part by part, and say at the end how long each part took.
+
+`make test`, `make check` and `make test-full` call this.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PYTEST = (sys.executable, "-m", "pytest", "-q", "--durations=5")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One command; those that may run side by side do, two at a time."""
+
+    name: str
+    command: tuple[str, ...]
+    side_by_side: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    part: Part
+    code: int
+    seconds: float
+
+
+def lint() -> list[Part]:
+    return [
+        Part("ruff check", ("ruff", "check", "--quiet", ".")),
+        Part("ruff format", ("ruff", "format", "--quiet", "--check", ".")),
+        Part("mypy", ("mypy",)),
+        *(mypy_alone(name) for name in ("tests/faults", "tests/e2e/lab")),
+        Part("yamllint", ("yamllint", "--strict", ".")),
+        Part("ansible-lint", ("ansible-lint", "--offline", "-q")),
+    ]
+
+
+def mypy_alone(directory: str) -> Part:
+    """A directory whose tests import from their own: mypy must not take it for a package's part."""
+    found = sorted(str(path) for path in (ROOT / directory).glob("*.py"))
+    command = ("env", f"MYPYPATH={directory}", "mypy", "--explicit-package-bases", *found)
+    return Part(f"mypy {directory}", command)
+
+
+def unit() -> list[Part]:
+    return [Part("unit", (*PYTEST, "tests/unit"))]
+
+
+def scenarios(role: str | None = None) -> list[Part]:
+    """Every Molecule scenario, or the role's own; two at a time, for they mostly wait."""
+    names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    return [
+        Part(f"molecule {name}", ("molecule", "test", "-s", name), side_by_side=True)
+        for name in names
+        if role in (None, name)
+    ]
+
+
+def end_to_end(*, full: bool) -> list[Part]:
+    directories = ["tests/e2e", "tests/faults"]
+    marked = () if full else ("-m", "not full")
+    return [
+        Part(directory, (*PYTEST, *marked, directory))
+        for directory in directories
+        if (ROOT / directory).is_dir()
+    ]
+
+
+def run(part: Part) -> Ended:
+    """Run one part; side by side its output comes in one piece, or nobody could read it."""
+    started = time.monotonic()
+    if part.side_by_side:
+        done = subprocess.run(
+            part.command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        ended = Ended(part, done.returncode, time.monotonic() - started)
+        # Of a scenario that passed nobody reads more than its end.
+        shown = done.stdout if done.returncode else "\n".join(done.stdout.splitlines()[-12:])
+        print(f"── {part.name}\n{shown}", flush=True)
+        return ended
+    print(f"── {part.name}", flush=True)
+    code = subprocess.run(part.command, cwd=ROOT, check=False).returncode
+    return Ended(part, code, time.monotonic() - started)
+
+
+def run_all(parts: list[Part]) -> list[Ended]:
+    ended = []
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        together = [part for part in parts if part.side_by_side]
+        for part in parts:
+            if not part.side_by_side:
+                ended.append(run(part))
+            elif part is together[0]:
+                ended += pool.map(run, together)
+    return ended
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="lint and unit tests only")
+    parser.add_argument("--full", action="store_true", help="what does not fit into CI's hour too")
+    parser.add_argument("--role", help="only what this role touches")
+    chosen = parser.parse_args()
+    parts = lint() + unit()
+    if chosen.role:
+        parts += scenarios(chosen.role)
+    elif not chosen.check:
+        parts += scenarios() + end_to_end(full=chosen.full)
+    started = time.monotonic()
+    ended = run_all(parts)
+    print("── how long each part took")
+    for one in ended:
+        print(f"{'failed' if one.code else 'passed':<8}{one.seconds:7.1f} s  {one.part.name}")
+    print(f"{'':<8}{time.monotonic() - started:7.1f} s  in all")
+    failed = sum(one.code != 0 for one in ended)
+    print(f"parts: {len(ended) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The READMEs of the roles list every variable as argument_specs.yml describes it.
+
+`python tests/unit/test_role_readmes.py` writes the tables.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROLES = Path(__file__).parents[2] / "roles"
+DESCRIBED = sorted(specs.parents[1].name for specs in ROLES.glob("*/meta/argument_specs.yml"))
+MARK = "<!-- variables: kept true by tests/unit/test_role_readmes.py -->\n"
+
+
+def table(role: str) -> str:
+    specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text("utf-8"))
+    defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text("utf-8"))
+    lines = ["| variable | type | default | meaning |", "|---|---|---|---|"]
+    for name, option in specs["argument_specs"]["main"]["options"].items():
+        kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
+        choices = f" One of {', '.join(option['choices'])}." if "choices" in option else ""
+        meaning = f"{option['description']}{choices}"
+        lines.append(f"| `{name}` | {kind} | {default(defaults[name])} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def default(value: object) -> str:
+    if isinstance(value, str) and "{{" in value:
+        return "computed"
+    text = value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "<br>".join(f"`{line}`" for line in text.splitlines())
+
+
+def with_table(readme: str, role: str) -> str:
+    return re.sub(re.escape(MARK) + r"\n(\|.*\n)*", lambda _: f"{MARK}\n{table(role)}", readme)
+
+
+def test_there_are_described_roles() -> None:
+    assert {"ssh", "time"} <= set(DESCRIBED)
+
+
+@pytest.mark.parametrize("role", DESCRIBED)
+def test_the_table_of_variables_is_true(role: str) -> None:
+    readme = (ROLES / role / "README.md").read_text("utf-8")
+    assert MARK in readme
+    assert readme == with_table(readme, role), f"run: python {Path(__file__).name}"
+
+
+@pytest.mark.parametrize("role", DESCRIBED)
+def test_described_defaults_are_the_real_ones(role: str) -> None:
+    specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text("utf-8"))
+    defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text("utf-8"))
+    options = specs["argument_specs"]["main"]["options"]
+    described = {name: option["default"] for name, option in options.items() if "default" in option}
+    assert set(options) == set(defaults)
+    assert described == {name: defaults[name] for name in described}
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in ROLES.iterdir() if path.is_dir()))
+def test_every_role_has_a_readme_and_a_scenario(role: str) -> None:
+    assert (ROLES / role / "README.md").is_file()
+    assert (ROLES.parent / "molecule" / role / "molecule.yml").is_file()
+
+
+if __name__ == "__main__":
+    for each in DESCRIBED:
+        file = ROLES / each / "README.md"
+        file.write_text(with_table(file.read_text("utf-8"), each), "utf-8")
