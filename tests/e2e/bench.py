@@ -136,6 +136,20 @@ class Bench:
         subprocess.run([*sudo, "kill", "-KILL", *children], check=True)
         until(lambda: not Path(f"/proc/{pid}").exists(), 10, f"{host} is off")
 
+    def describe(self) -> str:
+        """Which machines run, and the end of what each has said on its console and in its log."""
+        said = [self.pas_infra("lab", "status", "--name", LAB).stdout]
+        for host in HOSTS:
+            machine = STATE / "pas-infra/labs" / LAB / "machines" / host
+            console, journal = machine / "console.log", machine / "upper/var/log/journal"
+            for command in (
+                ("tail", "-n", "15", str(console)),
+                ("journalctl", "-n", "30", "--no-pager", "-D", str(journal)),
+            ):
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                said.append(f"── {host}: {command[0]}\n{done.stdout}{done.stderr}")
+        return "\n".join(said)
+
     def fingerprint(self) -> dict[str, str]:
         """What every host is: a hash of its settings and of its list of packages."""
         listing = (

@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,3 +58,15 @@ def environment_copy(tmp_path: Path) -> Path:
     copy = tmp_path / "copy"
     shutil.copytree(project_root() / "inventories/lab", copy)
     return copy
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show, beside a failure, which machines run and what the last of them said."""
+    report = yield
+    made = getattr(item, "funcargs", {}).get("bench")
+    if report.failed and isinstance(made, Bench):
+        report.sections.append(("the lab", made.describe()))
+    return report
