@@ -39,6 +39,15 @@ class Interrupted(PasInfraError):
     exit_code = ExitCode.INTERRUPTED
 
 
+def refusal(error: OSError) -> PasInfraError:
+    """What this machine refused (a full disk, a missing permission), as an error of ours."""
+    return PasInfraError(
+        f"this machine refused: {error.strerror or error}",
+        where=str(error.filename),
+        next_step="make room or give yourself the right to it, then run the command again",
+    )
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One fault of the configuration: where it stands (line 1-based, if known) and the remedy."""

@@ -9,7 +9,7 @@ import click
 
 from orchestrator import __version__
 from orchestrator.cli.terminal import color, show_error
-from orchestrator.errors import PasInfraError
+from orchestrator.errors import PasInfraError, refusal
 from orchestrator.exit_codes import ExitCode
 
 # One module a command; it is imported when it is called, so that help and completion stay fast.
@@ -79,6 +79,12 @@ def run(arguments: list[str] | None = None) -> int:
     except PasInfraError as error:
         show_error(error)
         return error.exit_code
+    except OSError as error:
+        # Without a file it is no refusal by this machine, but a fault of ours: the traceback helps.
+        if not error.filename:
+            raise
+        show_error(refusal(error))
+        return ExitCode.ERROR
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):

@@ -1,12 +1,36 @@
 """Options that several commands share, declared once."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class OutputFile(click.Path):
+    """A file to be written once the work is done: a place that refuses it is named before."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False, writable=True)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """The path, below a directory that takes new files."""
+        path = super().convert(value, param, ctx)
+        directory = Path(os.fsdecode(path)).absolute().parent
+        if not directory.is_dir():
+            self.fail(f"there is no directory {directory}; make it first", param, ctx)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            self.fail(f"{directory} takes no file from you; name another place", param, ctx)
+        return path
 
 
 def complete_environment(

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.options import (
+    OutputFile,
     environment_option,
     json_option,
     selection_options,
@@ -23,7 +24,7 @@ from orchestrator.exit_codes import ExitCode
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="Save the plan, for `pas-infra apply FILE` to do exactly that.",
 )
 @json_option

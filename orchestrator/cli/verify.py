@@ -4,7 +4,12 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import environment_option, json_option, selection_options
+from orchestrator.cli.options import (
+    OutputFile,
+    environment_option,
+    json_option,
+    selection_options,
+)
 from orchestrator.cli.progress import progress_of
 from orchestrator.cli.results import show_verification, verification_as_json
 from orchestrator.cli.terminal import console, print_json
@@ -15,7 +20,7 @@ from orchestrator.cli.terminal import console, print_json
 @selection_options
 @click.option(
     "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="Write the results as JUnit XML too.",
 )
 @json_option

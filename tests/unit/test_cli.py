@@ -1,5 +1,6 @@
 """The command line as it is typed: help, errors and their exit codes, colour, completion."""
 
+import errno
 import os
 import pty
 import resource
@@ -101,6 +102,8 @@ def test_a_command_bears_the_name_that_it_is_called_by(name: str) -> None:
         (["apply", "no-such-file"], "no-such-file"),
         (["plan", "--strategy", "free"], "--strategy"),
         (["history", "--limit", "0"], "--limit"),
+        (["plan", "-o", "no-such-directory/plan"], "there is no directory"),
+        (["verify", "--junit", "no-such-directory/junit.xml"], "there is no directory"),
     ],
     ids=" ".join,
 )
@@ -145,6 +148,21 @@ def test_an_error_says_what_where_and_what_next_and_has_its_exit_code(
         "  where: a.yml:3",
         "  next:  mend it",
     ]
+
+
+def test_what_this_machine_refuses_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "plan.json")
+    assert failing(full, monkeypatch) == ExitCode.ERROR
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert "where: plan.json" in said
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OSError, match="no file is named"):
+        failing(OSError("no file is named"), monkeypatch)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), click.Abort()], ids=repr)
