@@ -15,6 +15,8 @@ if [ "$group" != - ]; then
     mkdir -p "/sys/fs/cgroup/$group"
     echo $$ > "/sys/fs/cgroup/$group/cgroup.procs"
 fi
+# The kernel removes a killed machine's link a while after its last process has ended.
+ip link delete "vb-$name" 2> /dev/null || :
 mount -t overlay overlay \
     -o "lowerdir=$image,upperdir=$machine/upper,workdir=$machine/work" "$machine/root"
 

@@ -177,6 +177,19 @@ def test_name_of_a_namespace_that_a_reboot_left_is_no_hindrance(crash: Lab) -> N
     assert set(crash.running()) == {"rbx7"}
 
 
+def test_link_that_a_killed_machine_left_is_no_hindrance(crash: Lab) -> None:
+    """The kernel removes it late: a machine that is started at once would find its name taken."""
+    crash.do("down")
+    namespace = f"pas-{crash.name}"
+    for command in (
+        ["netns", "add", namespace],
+        ["-n", namespace, "link", "add", "vb-rbx7", "type", "veth", "peer", "name", "left"],
+    ):
+        subprocess.run([*SUDO, "ip", *command], check=True)
+    crash.do("up", "rbx7")
+    assert crash.on("rbx7", "hostname") == "rbx7\n"
+
+
 def test_outsider_has_the_scanners(lab: Lab) -> None:
     lab.do("up", "outsider")
     for tool in ("ssh-audit", "nmap", "testssl", "oscap"):
