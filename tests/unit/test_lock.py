@@ -31,10 +31,13 @@ with EnvironmentLock.acquire(Path(sys.argv[1]), "apply --yes", who="alice", now=
     if sys.argv[2] == "exec":
         orphan = subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL).pid
     elif sys.argv[2] == "fork":
+        child_runs, said = os.pipe()
         orphan = os.fork()
         if orphan == 0:
             os.close(1)
+            os.write(said, b".")
             signal.pause()
+        os.read(child_runs, 1)
     print(orphan, flush=True)
     signal.pause()
 """
