@@ -22,6 +22,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--pas-host", help="The host's name in the inventory.")
     group.addoption("--pas-host-spec", help="How testinfra reaches it: ssh://user@address:port.")
     group.addoption("--pas-ssh", default="", help="Further arguments for ssh, quoted as in sh.")
+    group.addoption("--pas-declared", type=Path, help="What the inventory declares for the host.")
+    group.addoption(
+        "--pas-environment", type=Path, help="The directory whose registers are checked."
+    )
     group.addoption("--pas-results", type=Path, help="File for the results, one JSON a line.")
     group.addoption(
         "--pas-measure", action="append", default=[], help="Only the checks of this measure."
@@ -31,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marks, for a call from outside the checkout too."""
     config.addinivalue_line("markers", "pas(*measures): the measures that this check proves")
+    config.addinivalue_line("markers", "anssi(*numbers): recommendations of BP-028 that it judges")
     config.addinivalue_line("markers", "needs_full_kernel: unmeasured on a container host")
 
 
@@ -45,13 +50,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _full_kernel(request: pytest.FixtureRequest, host: Host) -> None:
+def _full_kernel(request: pytest.FixtureRequest) -> None:
     """Leave unmeasured, on a container, what only a host with a kernel of its own can show."""
     if request.node.get_closest_marker("needs_full_kernel") is None:
         return
+    # Asked for here only: the checks of registers have no host.
+    host: Host = request.getfixturevalue("host")
     # systemd-detect-virt answers by its exit code: 0 inside a container.
     if host.run("systemd-detect-virt --container --quiet").rc == 0:
         pytest.skip("needs a full kernel: this host is a container")
+
+
+@pytest.fixture(scope="session")
+def directory(request: pytest.FixtureRequest) -> Path:
+    """The directory of the environment whose registers are checked."""
+    given = request.config.getoption("--pas-environment")
+    if not isinstance(given, Path):
+        raise pytest.UsageError("checks of registers need an environment: run `pas-infra verify`")
+    return given
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -79,9 +95,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def verdict_of(report: pytest.TestReport, call: pytest.CallInfo[None]) -> tuple[Verdict, str]:
-    """The verdict and its reason; a check that breaks down has measured nothing."""
+    """The verdict and its reason; a check that breaks down has measured nothing.
+
+    One that holds may have something to say too: `record_property("says", …)`.
+    """
     if report.passed:
-        return Verdict.HOLDS, ""
+        return Verdict.HOLDS, str(dict(report.user_properties).get("says", ""))
     error = call.excinfo.value if call.excinfo else None
     if report.skipped:
         return Verdict.UNMEASURED, str(getattr(error, "msg", error))

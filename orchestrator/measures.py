@@ -51,23 +51,25 @@ def view_measures(
 ) -> tuple[MeasureView, ...]:
     """Every measure of the catalogue, in order, seen against a project and a PAS document.
 
-    `project` holds `roles/` and `tests/hosts/`. Raises `ConfigurationInvalid` with every problem of
-    the document, of the tags and of the marks.
+    `project` holds `roles/`, `tests/hosts/` and `tests/registers/`. Raises `ConfigurationInvalid`
+    with every problem of the document, of the tags and of the marks.
     """
-    roles, checks = project / "roles", project / "tests" / "hosts"
-    problems: list[Problem] = coverage_problems(roles, checks, catalogue)
+    roles = project / "roles"
+    checks = [project / "tests" / kind for kind in ("hosts", "registers")]
+    found = [problem for each in checks for problem in coverage_problems(roles, each, catalogue)]
+    problems: list[Problem] = list(dict.fromkeys(found))
     contract = load_contract(document) if document else None
     if contract:
         problems += contract_problems(contract, catalogue)
     if problems:
         raise ConfigurationInvalid(problems)
-    tasks_of, checks_of = role_measures(roles), check_measures(checks)
+    tasks_of, checks_of = role_measures(roles), [check_measures(each) for each in checks]
     return tuple(
         MeasureView(
             measure,
             contract.wording(measure.number) if contract else (),
             tasks_of.get(measure.number, ()),
-            checks_of.get(measure.number, ()),
+            tuple(check for each in checks_of for check in each.get(measure.number, ())),
             contract.clause_map.not_promised.get(measure.number, "") if contract else "",
         )
         for measure in catalogue

@@ -12,10 +12,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from orchestrator.catalogue import measure_key
+from orchestrator.catalogue import check_measures, measure_key
 from orchestrator.check_plugin import BROKE_DOWN
 from orchestrator.engine import Connection, connections
-from orchestrator.environment import Environment, Waiver
+from orchestrator.environment import Environment, Vaulted, Waiver
 from orchestrator.exit_codes import ExitCode
 from orchestrator.paths import project_root
 from orchestrator.records import CheckResult, MeasureState, RunStatus, Verdict, state_of
@@ -23,6 +23,7 @@ from orchestrator.runs import recorded
 from orchestrator.selection import Selection
 
 CHECKS = "tests/hosts"
+REGISTER_CHECKS = "tests/registers"
 _PATIENCE = 900.0  # seconds for all checks of one host
 _RAN = (0, 1, 5)  # pytest: passed, some failed, none selected
 
@@ -86,18 +87,28 @@ class Verification:
 def verify(
     environment: Environment, selection: Selection, *, today: date | None = None
 ) -> Verification:
-    """Run the selected checks on every selected host, the hosts side by side."""
-    reached = connections(environment, selection.hosts)
+    """Run the selected checks on every selected host, the hosts side by side.
+
+    Those of the environment's registers run as well, and alone when only they prove what is asked.
+    """
+    registers = _proves(REGISTER_CHECKS, selection) and not selection.roles
+    hosts_too = not registers or _proves(CHECKS, selection)
+    reached = connections(environment, selection.hosts) if hosts_too else []
     with (
         tempfile.TemporaryDirectory(prefix="pas-infra-verify-") as scratch,
         ThreadPoolExecutor(max_workers=max(len(reached), 1)) as pool,
     ):
+        for connection in reached:
+            declared = declaration(environment, connection.host)
+            _declared_file(connection, Path(scratch)).write_text(json.dumps(declared))
         outcomes = list(pool.map(lambda c: _check_host(c, selection, Path(scratch)), reached))
+        names = [connection.host for connection in reached]
+        if registers:
+            outcomes.append(_check_registers(environment, selection, Path(scratch)))
+            names.append(environment.name)
     waivers, day = environment.waivers, today or date.today()
     found = [waive(check, waivers, day) for checks, _ in outcomes for check in checks]
-    missing = {
-        connection.host: why for connection, (_, why) in zip(reached, outcomes, strict=True) if why
-    }
+    missing = {name: why for name, (_, why) in zip(names, outcomes, strict=True) if why}
     return Verification(tuple(found), missing, strict=environment.kind == "production")
 
 
@@ -134,6 +145,22 @@ def waive(check: CheckResult, waivers: Sequence[Waiver], today: date) -> CheckRe
     return check
 
 
+def declaration(environment: Environment, host: str) -> dict[str, Any]:
+    """What the environment declares for a host, as far as no secret: its checks compare with it."""
+    variables = environment.host(host).variables
+    waivers = [w for w in environment.waivers if w.hosts is None or host in w.hosts]
+    return {
+        "variables": {
+            name: value for name, value in variables.items() if not isinstance(value, Vaulted)
+        },
+        "waivers": [{"rule": w.rule, "until": w.until.isoformat()} for w in waivers],
+    }
+
+
+def _declared_file(connection: Connection, scratch: Path) -> Path:
+    return scratch / f"{connection.host}.declared.json"
+
+
 def _check_host(
     connection: Connection, selection: Selection, scratch: Path
 ) -> tuple[list[CheckResult], str]:
@@ -143,7 +170,32 @@ def _check_host(
     if not connection.answers():
         return [], "no answer over SSH"
     results = scratch / f"{connection.host}.jsonl"
-    command = pytest_command(connection, selection, results)
+    declared = _declared_file(connection, scratch)
+    return _run(pytest_command(connection, selection, results, declared), results)
+
+
+def _check_registers(
+    environment: Environment, selection: Selection, scratch: Path
+) -> tuple[list[CheckResult], str]:
+    """Run pytest on the environment's registers; they stand under the environment's own name."""
+    # No host's name begins with a dot.
+    results = scratch / ".registers.jsonl"
+    command = [
+        *_pytest(environment.name, selection, results),
+        f"--pas-environment={environment.directory}",
+        str(project_root() / REGISTER_CHECKS),
+    ]
+    return _run(command, results)
+
+
+def _proves(checks: str, selection: Selection) -> bool:
+    """Whether a check in the directory proves one of the measures asked for, if any are."""
+    if not selection.measures:
+        return True
+    return not check_measures(project_root() / checks).keys().isdisjoint(selection.measures)
+
+
+def _run(command: Sequence[str], results: Path) -> tuple[list[CheckResult], str]:
     try:
         done = subprocess.run(
             command,
@@ -162,8 +214,20 @@ def _check_host(
     return [_result(json.loads(line)) for line in lines], "" if lines else "no check ran"
 
 
-def pytest_command(connection: Connection, selection: Selection, results: Path) -> list[str]:
+def pytest_command(
+    connection: Connection, selection: Selection, results: Path, declared: Path
+) -> list[str]:
     """The command that runs the selected checks on one host."""
+    return [
+        *_pytest(connection.host, selection, results),
+        f"--pas-host-spec={connection.testinfra}",
+        f"--pas-ssh={connection.ssh_arguments}",
+        f"--pas-declared={declared}",
+        *map(str, check_files(selection)),
+    ]
+
+
+def _pytest(name: str, selection: Selection, results: Path) -> list[str]:
     return [
         sys.executable,
         "-m",
@@ -173,22 +237,19 @@ def pytest_command(connection: Connection, selection: Selection, results: Path) 
         "orchestrator.check_plugin",
         "-p",
         "no:cacheprovider",
-        f"--pas-host-spec={connection.testinfra}",
-        f"--pas-ssh={connection.ssh_arguments}",
-        f"--pas-host={connection.host}",
+        f"--pas-host={name}",
         f"--pas-results={results}",
         *(f"--pas-measure={number}" for number in selection.measures),
-        *map(str, check_files(selection)),
     ]
 
 
 def check_files(selection: Selection) -> list[Path]:
-    """The files of checks to run: each role that has checks has a file of its own."""
+    """The files of checks to run: those of a role are `test_<role>.py` and `test_<role>_*.py`."""
     checks = project_root() / CHECKS
     if not selection.roles:
         return [checks]
-    files = [checks / f"test_{role}.py" for role in selection.roles]
-    return [file for file in files if file.exists()]
+    names = [f"test_{role}{rest}.py" for role in selection.roles for rest in ("", "_*")]
+    return [file for name in names for file in sorted(checks.glob(name))]
 
 
 def _result(content: dict[str, Any]) -> CheckResult:

@@ -20,7 +20,7 @@ _STATE_STYLES = {
     MeasureState.UNMEASURED: "dim",
     MeasureState.WAIVED: "cyan",
 }
-_SYMBOLS = {Verdict.FAILS: "✗", Verdict.WAIVED: "~", Verdict.UNMEASURED: "?"}
+_SYMBOLS = {Verdict.HOLDS: "✓", Verdict.FAILS: "✗", Verdict.WAIVED: "~", Verdict.UNMEASURED: "?"}
 
 
 def show_plan(plan: "Plan", to: "Console", *, complete: bool = True) -> None:
@@ -94,7 +94,7 @@ def show_verification(verification: "Verification", to: "Console") -> None:
         # The same on several hosts is one line: what differs is what is worth reading.
         others: dict[tuple[Verdict, str, str, str], list[str]] = {}
         for check in checks:
-            if check.verdict is not Verdict.HOLDS:
+            if check.verdict is not Verdict.HOLDS or check.message:
                 same = (check.verdict, check.title, check.check, check.message)
                 others.setdefault(same, []).append(check.host)
         for (verdict, title, name, message), hosts in others.items():

@@ -8,14 +8,19 @@ from orchestrator.environment.model import (
     Host,
     Lab,
     Machine,
+    MachineAccount,
     Network,
+    People,
+    Person,
     Place,
+    Right,
     Summary,
     Vault,
     Vaulted,
     Waiver,
 )
 from orchestrator.environment.secrets import clear_secrets
+from orchestrator.environment.ssh_keys import PublicKey, public_key
 
 __all__ = [
     "ControlNode",
@@ -23,8 +28,13 @@ __all__ = [
     "Host",
     "Lab",
     "Machine",
+    "MachineAccount",
     "Network",
+    "People",
+    "Person",
     "Place",
+    "PublicKey",
+    "Right",
     "Summary",
     "Vault",
     "Vaulted",
@@ -33,5 +43,6 @@ __all__ = [
     "environment_names",
     "find_environment",
     "load_environment",
+    "public_key",
     "summaries",
 ]

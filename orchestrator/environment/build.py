@@ -17,6 +17,7 @@ from orchestrator.environment.model import (
     Vaulted,
     Waiver,
 )
+from orchestrator.environment.people import build_people
 from orchestrator.environment.shape import SchemaName
 from orchestrator.paths import state_directory
 
@@ -48,6 +49,7 @@ def build_environment(
             _host(name, declared["hosts"][name], inventory, addresses) for name in inventory.hosts
         ),
         lab=lab,
+        people=build_people(documents["people"]) if "people" in documents else None,
         waivers=tuple(_waiver(entry) for entry in waivers or ()),
         files=tuple(sorted(sources | ({contract} if contract else set()))),
     )

@@ -1,7 +1,10 @@
 """Loading an environment as a whole: every file is read, every fault is found, nothing is run."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from orchestrator.environment.addresses import (
     addresses_of,
@@ -11,9 +14,11 @@ from orchestrator.environment.addresses import (
 from orchestrator.environment.build import build_environment, vault_of
 from orchestrator.environment.find import environment_names, find_environment
 from orchestrator.environment.inventory import Inventory, read_inventory, read_variable_files
-from orchestrator.environment.lines import Document, read
+from orchestrator.environment.lines import Document, parse, read
 from orchestrator.environment.machines import lab_problems, read_lab
 from orchestrator.environment.model import Environment, Summary
+from orchestrator.environment.people_problems import people_problems
+from orchestrator.environment.registers import register_problems
 from orchestrator.environment.roles_spec import read_roles, read_site
 from orchestrator.environment.shape import SchemaName, shape_problems
 from orchestrator.environment.spelling import did_you_mean, remedy
@@ -23,21 +28,29 @@ from orchestrator.errors import ConfigurationInvalid, Problem
 from orchestrator.paths import project_root
 
 _REQUIRED: tuple[SchemaName, ...] = ("environment", "hosts")
-_OPTIONAL: tuple[SchemaName, ...] = ("lab", "waivers")
+_OPTIONAL: tuple[SchemaName, ...] = ("lab", "people", "waivers")
 _FOLDERS = ("group_vars", "host_vars")
+_RECOMMENDATION = re.compile(r"ANSSI-BP-028 R([1-9]|[1-7]\d|80)\Z")
 
 
-def load_environment(name_or_path: str | Path, *, project: Path | None = None) -> Environment:
+def load_environment(
+    name_or_path: str | Path,
+    *,
+    project: Path | None = None,
+    today: date | None = None,
+    drafts: Mapping[SchemaName, str] | None = None,
+) -> Environment:
     """Load and validate an environment, by its name or its directory.
 
     `project` holds the `roles/` and `playbooks/` whose variables count (default: the program's
-    own). Nothing is executed but the vault password command, and that only when something is
-    vaulted. Raises ConfigurationInvalid with every problem found, PasInfraError when there is no
-    such environment.
+    own); `today` decides what has ended; `drafts` are texts to read in place of the files, so that
+    a change can be judged before it is written. Nothing is executed but the vault password command,
+    and that only when something is vaulted. Raises ConfigurationInvalid with every problem found,
+    PasInfraError when there is no such environment.
     """
     directory = find_environment(name_or_path)
     problems: list[Problem] = list(_misnamed_files(directory))
-    documents = _read_files(directory, problems)
+    documents = _read_files(directory, drafts or {}, problems)
     faults = {name: shape_problems(document, name) for name, document in documents.items()}
     problems += [fault for found in faults.values() for fault in found]
     lab = None
@@ -56,6 +69,9 @@ def load_environment(name_or_path: str | Path, *, project: Path | None = None) -
         problems += lab_problems(documents["lab"], lab, inventory, addresses)
     if "waivers" in documents:
         problems += _waiver_problems(documents["waivers"], inventory)
+    if "people" in documents and not faults["people"]:
+        problems += _people_problems(documents, inventory, today or date.today())
+    problems += register_problems(directory, today or date.today())
     if declared is not None:
         problems += _host_problems(declared, inventory)
         problems += _kind_problems(declared, documents.get("lab"))
@@ -88,14 +104,16 @@ def summaries() -> list[Summary]:
     return rows
 
 
-def _read_files(directory: Path, problems: list[Problem]) -> dict[SchemaName, Document]:
+def _read_files(
+    directory: Path, drafts: Mapping[SchemaName, str], problems: list[Problem]
+) -> dict[SchemaName, Document]:
     """The declarations that can be read, also those of a wrong shape."""
     documents: dict[SchemaName, Document] = {}
     for name in (*_REQUIRED, *_OPTIONAL):
         file = directory / f"{name}.yml"
         if name in _OPTIONAL and not file.exists():
             continue
-        document, found = read(file)
+        document, found = parse(file, drafts[name]) if name in drafts else read(file)
         problems += found
         if document is not None:
             documents[name] = document
@@ -205,9 +223,42 @@ def _production_problems(directory: Path, own: Iterable[Document]) -> Iterator[P
     yield from foreign_address_problems(own, foreign)
 
 
+def _people_problems(
+    documents: Mapping[SchemaName, Document], inventory: Inventory, today: date
+) -> Iterator[Problem]:
+    waivers: Any = documents["waivers"].data if "waivers" in documents else None
+    waived = {
+        str(entry.get("rule")): _day(entry.get("until"))
+        for entry in (waivers if isinstance(waivers, list) else ())
+        if isinstance(entry, dict)
+    }
+    variables = {
+        host: {name: setting.value for name, setting in inventory.merged(host).items()}
+        for host in inventory.hosts
+    }
+    yield from people_problems(
+        documents["people"], sorted(inventory.hosts), variables, waived, today
+    )
+
+
+def _day(text: object) -> date:
+    """The day of a waiver; one that is no date is a fault of the waiver's shape, told there."""
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError:
+        return date.max
+
+
 def _waiver_problems(document: Document, inventory: Inventory) -> Iterator[Problem]:
     waivers = document.data if isinstance(document.data, list) else []
     for index, waiver in enumerate(waivers):
+        rule = waiver.get("rule") if isinstance(waiver, dict) else None
+        if isinstance(rule, str) and rule.startswith("ANSSI") and not _RECOMMENDATION.match(rule):
+            yield document.problem(
+                (index, "rule"),
+                f"`{rule}` is no recommendation of ANSSI-BP-028",
+                "write `ANSSI-BP-028 R1` to `ANSSI-BP-028 R80`",
+            )
         hosts = waiver.get("hosts") if isinstance(waiver, dict) else None
         for position, host in enumerate(hosts if isinstance(hosts, list) else []):
             if host not in inventory.hosts:

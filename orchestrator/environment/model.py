@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from orchestrator.environment.ssh_keys import PublicKey
 from orchestrator.errors import PasInfraError
 
 T = TypeVar("T")
@@ -114,6 +115,72 @@ class Waiver:
 
 
 @dataclass(frozen=True)
+class Right:
+    """A named right: `sudo` is empty, command lines, or `ALL`."""
+
+    name: str
+    description: str
+    sudo: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Person:
+    """A human being with an account of their own; `hosts` None means every host."""
+
+    account: str
+    name: str
+    email: str | None
+    rights: tuple[str, ...]
+    hosts: tuple[str, ...] | None
+    keys: tuple[PublicKey, ...]
+    second_factor: Literal["fido2", "totp"]
+    place: Place
+    valid_until: date
+
+
+@dataclass(frozen=True)
+class MachineAccount:
+    """An account that no human uses; `keys` is empty where a variable of Ansible lists them."""
+
+    account: str
+    purpose: str
+    owner: str
+    hosts: tuple[str, ...] | None
+    keys: tuple[PublicKey, ...]
+    keys_variable: str | None
+    origins: tuple[str, ...]
+    sudo: tuple[str, ...]
+    forced_command: str | None
+    valid_until: date
+
+
+@dataclass(frozen=True)
+class People:
+    """All that people.yml declares, in its order."""
+
+    rights: tuple[Right, ...]
+    persons: tuple[Person, ...]
+    machines: tuple[MachineAccount, ...]
+
+    def on(self, host: str) -> tuple[Person | MachineAccount, ...]:
+        """Whoever has an account on the host."""
+        everybody: tuple[Person | MachineAccount, ...] = (*self.persons, *self.machines)
+        return tuple(one for one in everybody if one.hosts is None or host in one.hosts)
+
+    def sudo_of(self, one: Person | MachineAccount) -> tuple[str, ...]:
+        """What the account may run as root: command lines, or `ALL` among them."""
+        if isinstance(one, MachineAccount):
+            return one.sudo
+        rights = {right.name: right for right in self.rights}
+        return tuple(dict.fromkeys(line for name in one.rights for line in rights[name].sudo))
+
+    def administers(self, one: Person | MachineAccount) -> bool:
+        """Whether the account may do everything as root."""
+        return "ALL" in self.sudo_of(one)
+
+
+@dataclass(frozen=True)
 class Environment:
     """One environment; `files` is every file of it that was read, sorted."""
 
@@ -127,6 +194,7 @@ class Environment:
     vault: Vault | None
     hosts: tuple[Host, ...]
     lab: Lab | None
+    people: People | None
     waivers: tuple[Waiver, ...]
     files: tuple[Path, ...]
 

@@ -33,7 +33,7 @@ class Option:
 
 @dataclass(frozen=True)
 class RoleSpec:
-    """A role's variables; `defaults` are those that its defaults/main.yml sets."""
+    """A role's variables; `defaults` are those that its files of defaults set."""
 
     name: str
     options: Mapping[str, Option]
@@ -65,24 +65,27 @@ def read_roles(project: Path) -> tuple[dict[str, RoleSpec], list[Problem]]:
     roles: dict[str, RoleSpec] = {}
     problems: list[Problem] = []
     for directory in sorted((project / "roles").glob("*/")):
-        specs, defaults = (
-            _first(directory, "meta/argument_specs"),
-            _first(directory, "defaults/main"),
-        )
+        specs = _first(directory, "meta/argument_specs")
         options: Mapping[str, Option] = {}
-        set_by_default: frozenset[str] = frozenset()
+        set_by_default: set[str] = set()
         if specs:
             document, found = read(specs)
             problems += found
             if document is not None:
                 keys: Keys = ("argument_specs", "main", "options")
                 options = _options(document, keys, problems)
-        if defaults:
-            document, found = read(defaults)
+        for file in defaults_files(directory):
+            document, found = read(file)
             problems += found
-            set_by_default = frozenset(document.mapping() if document else ())
-        roles[directory.name] = RoleSpec(directory.name, options, set_by_default)
+            set_by_default |= set(document.mapping() if document else ())
+        roles[directory.name] = RoleSpec(directory.name, options, frozenset(set_by_default))
     return roles, problems
+
+
+def defaults_files(role: Path) -> list[Path]:
+    """The files of a role's defaults: `defaults/main.yml`, or all those in `defaults/main/`."""
+    single = _first(role, "defaults/main")
+    return [single] if single else sorted((role / "defaults/main").glob("*.y*ml"))
 
 
 def _first(directory: Path, stem: str) -> Path | None:

@@ -14,7 +14,7 @@ from orchestrator.errors import Problem
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
-SchemaName = Literal["environment", "hosts", "lab", "waivers"]
+SchemaName = Literal["access_reviews", "environment", "hosts", "lab", "people", "waivers"]
 
 _KINDS = {
     "string": "text",

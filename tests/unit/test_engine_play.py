@@ -26,7 +26,7 @@ def environment(directory: Path) -> Environment:
     return Environment(
         name="small", kind="lab", directory=directory, description="",
         control_node=ControlNode(Place("Lille", "FR"), None), store_directory=directory,
-        pas_document=None, vault=None, hosts=(), lab=None, waivers=(), files=(),
+        pas_document=None, vault=None, hosts=(), lab=None, people=None, waivers=(), files=(),
     )  # fmt: skip
 
 

@@ -300,6 +300,11 @@ FAULTS: dict[str, tuple[Edits, str, int | None, str, str]] = {
     "waiver without date": (
         {"waivers.yml": ("2020-01-31", "2020-02-31")}, "waivers.yml", 5, "a date", "last day"
     ),
+    "waiver of no recommendation": (
+        {"waivers.yml": "- rule: ANSSI-BP-028 R81\n  reason: A\n  compensating_measure: A\n"
+                        "  approver: A\n  until: 2099-12-31\n"},
+        "waivers.yml", 1, "`ANSSI-BP-028 R81` is no recommendation", "R80`",
+    ),
     "waiver of no host": (
         {"waivers.yml": ("web1", "wbe1")}, "waivers.yml", 6, "`wbe1`, which is no host", "`web1`"
     ),

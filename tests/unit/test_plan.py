@@ -60,7 +60,7 @@ def environment(project: Path) -> Environment:
     return Environment(
         name="small", kind="lab", directory=directory, description="",
         control_node=ControlNode(Place("Lille", "FR"), None), store_directory=project / "state",
-        pas_document=None, vault=None, hosts=(), lab=None, waivers=(),
+        pas_document=None, vault=None, hosts=(), lab=None, people=None, waivers=(),
         files=(directory / "hosts.yml",),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ ENVIRONMENT = Environment(
     name="small", kind="lab", directory=Path("small"), description="",
     control_node=ControlNode(HERE, None), store_directory=Path("state"), pas_document=None,
     vault=None, hosts=(host("web1", "web", "front"), host("web2", "web"), host("data1")),
-    lab=None, waivers=(), files=(),
+    lab=None, people=None, waivers=(), files=(),
 )  # fmt: skip
 
 

@@ -131,11 +131,11 @@ CONNECTION = Connection("web1", "2001:2::11", 2222, "ops", "-F none -o 'ProxyCom
 
 def test_the_command_names_the_host_and_what_was_asked_for() -> None:
     selection = Selection(("web1",), ("ssh",), ("6.2.1", "5.5.2"))
-    command = pytest_command(CONNECTION, selection, Path("results"))
+    command = pytest_command(CONNECTION, selection, Path("results"), Path("declared"))
     assert command[:3] == [sys.executable, "-m", "pytest"]
     assert "--pas-host-spec=ssh://ops@[2001:2::11]:2222" in command
     assert "--pas-ssh=-F none -o 'ProxyCommand=nc %h'" in command
-    assert {"--pas-host=web1", "--pas-results=results"} < set(command)
+    assert {"--pas-host=web1", "--pas-declared=declared", "--pas-results=results"} < set(command)
     assert [part for part in command if "measure" in part] == [
         "--pas-measure=6.2.1",
         "--pas-measure=5.5.2",

@@ -132,7 +132,7 @@ def _environment(directory: Path) -> Environment:
     return Environment(
         name="recorded", kind="lab", directory=directory, description="",
         control_node=ControlNode(Place("", ""), None), store_directory=directory,
-        pas_document=None, vault=None, hosts=(), lab=None, waivers=(), files=(),
+        pas_document=None, vault=None, hosts=(), lab=None, people=None, waivers=(), files=(),
     )  # fmt: skip
 
 

@@ -1,0 +1,220 @@
+"""Runs on a host, as root: who can do what there, as JSON. The host's own Python suffices."""
+
+import base64
+import fnmatch
+import grp
+import hashlib
+import json
+import os
+import pwd
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+_NO_SHELL = ("/nologin", "/false", "/sync")
+_HASHES = {"$y$": "yescrypt", "$gy$": "gost-yescrypt", "$7$": "scrypt", "$6$": "sha512",
+           "$5$": "sha256", "$2": "bcrypt", "$1$": "md5"}  # fmt: skip
+_KEY_TYPE = re.compile(r"(?:sk-)?(?:ssh|ecdsa)-\S+\Z")
+_RULE = re.compile(r"\((?P<run_as>[^)]*)\)\s*(?P<rest>.*)\Z")
+_TAG = re.compile(r"([A-Z_]+):\s+")
+_ACCEPTED = re.compile(r"Accepted \S+ for (\S+) from ")
+_PATIENCE = 60
+
+
+def accounts() -> list[dict[str, Any]]:
+    """Every account by which somebody could do something here."""
+    shadow = dict(_shadow())
+    found: list[dict[str, Any]] = []
+    for entry in pwd.getpwall():
+        password, expires = shadow.get(entry.pw_name, ("none", None))
+        groups = sorted(
+            {grp.getgrgid(gid).gr_name for gid in os.getgrouplist(entry.pw_name, entry.pw_gid)}
+        )
+        sshd = sshd_settings(_run("sshd", "-T", "-C", f"user={entry.pw_name},host=x,addr=::1"))
+        account = {
+            "account": entry.pw_name,
+            "uid": entry.pw_uid,
+            "name": entry.pw_gecos.partition(",")[0],
+            "shell": not entry.pw_shell.endswith(_NO_SHELL),
+            "password": password,
+            "expires": expires,
+            "groups": groups,
+            "ssh": may_enter(sshd, entry.pw_name, groups),
+            "second_factor": second_factor(sshd),
+            "keys": [key for file in _key_files(sshd, entry) for key in _keys(file)],
+            "sudo": sudo_rules(_run("sudo", "-l", "-U", entry.pw_name)),
+        }
+        if can_do_something(account):
+            found.append(account)
+    seen = last_logins({account["account"] for account in found})
+    return [account | {"last_login": seen.get(account["account"])} for account in found]
+
+
+def can_do_something(account: dict[str, Any]) -> bool:
+    """Whether the account is more than an owner of files and processes."""
+    usable = account["password"] not in ("none", "locked")
+    if account["account"] == "root":  # its shell and its rights are the system's own
+        return usable or bool(account["keys"])
+    rights = bool(account["keys"] or account["sudo"]) or account["uid"] == 0
+    return usable or rights or bool(account["shell"])
+
+
+def _shadow() -> Iterator[tuple[str, tuple[str, str | None]]]:
+    for line in Path("/etc/shadow").read_text().splitlines():
+        fields = line.split(":")
+        expires = None
+        if fields[7:8] and fields[7]:
+            expires = (date(1970, 1, 1) + timedelta(days=int(fields[7]))).isoformat()
+        yield fields[0], (password_kind(fields[1]), expires)
+
+
+def password_kind(field: str) -> str:
+    """How a password is kept: the name of its hash, `locked`, `none` or `empty`; never itself."""
+    if not field:
+        return "empty"
+    if field.strip("!*") == "":
+        return "none"
+    if field.startswith("!"):
+        return "locked"
+    return next((name for start, name in _HASHES.items() if field.startswith(start)), "unknown")
+
+
+def sshd_settings(text: str) -> dict[str, list[str]]:
+    """What `sshd -T` says, by keyword; a keyword may stand several times."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        keyword, _, value = line.partition(" ")
+        found.setdefault(keyword, []).append(value)
+    return found
+
+
+def may_enter(sshd: dict[str, list[str]], account: str, groups: list[str]) -> bool:
+    """Whether sshd lets the account in at all, wherever from."""
+
+    def named(keyword: str, names: list[str]) -> bool:
+        patterns = [pattern.partition("@")[0] for pattern in " ".join(sshd[keyword]).split()]
+        return any(fnmatch.fnmatchcase(name, each) for each in patterns for name in names)
+
+    who = {"users": [account], "groups": groups}
+    denied = any(f"deny{kind}" in sshd and named(f"deny{kind}", who[kind]) for kind in who)
+    allowed = all(f"allow{kind}" not in sshd or named(f"allow{kind}", who[kind]) for kind in who)
+    root = account != "root" or sshd.get("permitrootlogin", ["no"])[0] != "no"
+    return bool(sshd) and allowed and not denied and root
+
+
+def second_factor(sshd: dict[str, list[str]]) -> str:
+    """What sshd asks of the account besides a key: `fido2`, `totp` or `none`."""
+    methods = " ".join(sshd.get("authenticationmethods", ["any"])).split()
+    if methods and all("publickey,keyboard-interactive" in each for each in methods):
+        return "totp"
+    kinds = sshd.get("pubkeyacceptedalgorithms", [""])[0].split(",")
+    hardware = all(kind.startswith(("sk-", "webauthn-sk-")) for kind in kinds)
+    unlocked = "verify-required" in sshd.get("pubkeyauthoptions", [""])[0]
+    return "fido2" if hardware and unlocked and methods == ["publickey"] else "none"
+
+
+def _key_files(sshd: dict[str, list[str]], entry: pwd.struct_passwd) -> Iterator[Path]:
+    for pattern in " ".join(sshd.get("authorizedkeysfile", [])).split():
+        if pattern != "none":
+            tokens = {"%%": "%", "%h": entry.pw_dir, "%u": entry.pw_name, "%U": str(entry.pw_uid)}
+            parts = re.split("(%[%huU])", pattern)
+            yield Path(entry.pw_dir, "".join(tokens.get(part, part) for part in parts))
+
+
+def _keys(file: Path) -> Iterator[dict[str, str]]:
+    try:
+        lines = file.read_text(errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        key = authorized_key(line)
+        if key:
+            yield key | {"file": str(file)}
+
+
+def authorized_key(line: str) -> dict[str, str] | None:
+    """A line of authorized_keys; None for a comment and for what is no key."""
+    options = ""
+    rest = line.strip()
+    if rest.startswith("#"):
+        return None
+    if not _KEY_TYPE.match(rest.partition(" ")[0]):
+        # Options hold blanks between quotes only, and there a quote is written \".
+        found = re.match(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', rest)
+        options, rest = (found.group(), rest[found.end() :].strip()) if found else ("", "")
+    fields = rest.split(None, 2)
+    if len(fields) < 2 or not _KEY_TYPE.match(fields[0]):
+        return None
+    try:
+        digest = hashlib.sha256(base64.b64decode(fields[1], validate=True)).digest()
+    except ValueError:
+        return None
+    return {
+        "kind": fields[0],
+        "fingerprint": "SHA256:" + base64.b64encode(digest).decode().rstrip("="),
+        "options": options,
+        "comment": fields[2] if len(fields) == 3 else "",
+    }
+
+
+def sudo_rules(text: str) -> list[dict[str, Any]]:
+    """What `sudo -l -U` grants: as whom, with a password or without, which commands."""
+    rules = []
+    for line in text.splitlines():
+        found = _RULE.match(line.strip())
+        if not found or not line.startswith(" "):
+            continue
+        rest, password = found["rest"], True
+        for part in re.split(r"(?<!\\),\s+", rest):
+            command = part
+            while tag := _TAG.match(command):
+                # A tag holds for the commands behind it too, until its contrary.
+                password = {"NOPASSWD": False, "PASSWD": True}.get(tag[1], password)
+                command = command[tag.end() :]
+            rules.append({"as": found["run_as"], "password": password, "command": command})
+    return rules
+
+
+def last_logins(names: set[str]) -> dict[str, str]:
+    """When each account last came in over SSH, as far as the journal reaches back."""
+    command = ["journalctl", "-q", "-r", "-t", "sshd-session", "-t", "sshd", "-o", "json",
+               "--output-fields=MESSAGE", "--no-pager"]  # fmt: skip
+    seen: dict[str, str] = {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as journal:
+        for line in journal.stdout or ():
+            record = json.loads(line)
+            found = _ACCEPTED.match(str(record.get("MESSAGE")))
+            if found and found[1] in names and found[1] not in seen:
+                when = datetime.fromtimestamp(int(record["__REALTIME_TIMESTAMP"]) / 1e6, UTC)
+                seen[found[1]] = when.isoformat(timespec="seconds")
+                if len(seen) == len(names):
+                    break
+        journal.terminate()
+    return seen
+
+
+def _run(*command: str) -> str:
+    """What a command prints; it must be there, or nothing could be said of the host."""
+    environment = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PATIENCE,
+    )
+    # sudo says by 1 that an account may do nothing.
+    if done.returncode not in (0, *((1,) if command[0] == "sudo" else ())):
+        raise SystemExit(f"{shlex.join(command)} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    json.dump(accounts(), sys.stdout)
