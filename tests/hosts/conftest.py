@@ -2,9 +2,11 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 
 import pytest
 import testinfra
+from declared import Declared, active_recommendations, read_declaration
 from testinfra.host import Host
 
 Answers = Callable[[str], str]
@@ -29,6 +31,46 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     with tempfile.TemporaryDirectory(prefix="pas-") as sockets:
         shared = f"-o ControlMaster=auto -o ControlPath={sockets}/%C -o ControlPersist=30"
         yield testinfra.get_host(specification, ssh_extra_args=f"{arguments} {shared}", sudo=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the checks of recommendations that this host is not asked to follow.
+
+    A check says by `@pytest.mark.anssi("R36")` which it judges; one of several is enough.
+    """
+    file = config.getoption("--pas-declared", None)
+    if file is None:
+        return
+    active = active_recommendations(read_declaration(file), _today())
+    asked = [
+        item
+        for item in items
+        if not (numbers := {n for mark in item.iter_markers("anssi") for n in mark.args})
+        or numbers & active
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in asked])
+    items[:] = asked
+
+
+@pytest.fixture(scope="session")
+def declared(request: pytest.FixtureRequest) -> Declared:
+    """What the environment declares for this host, over the defaults of the roles."""
+    file = request.config.getoption("--pas-declared", None)
+    if file is None:
+        raise pytest.UsageError(
+            "checks need the host's variables: run them with `pas-infra verify`"
+        )
+    return read_declaration(file)
+
+
+@pytest.fixture(scope="session")
+def active(declared: Declared) -> frozenset[str]:
+    """The recommendations of ANSSI-BP-028 that this host follows: `R9` and so on."""
+    return active_recommendations(declared, _today())
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 from conftest import LAG, Answers
+from declared import Declared
 
 Settings = Mapping[str, list[str]]
 
@@ -153,10 +154,12 @@ def test_passwords_do_not_open_a_session(sshd: dict[str, Settings]) -> None:
 
 
 @pytest.mark.pas("6.2.1")
-def test_only_the_accounts_own_keys_open_a_session(sshd: dict[str, Settings]) -> None:
+def test_only_the_accounts_own_keys_open_a_session(
+    sshd: dict[str, Settings], declared: Declared
+) -> None:
     """No other file, command or authority than the account's own keys says whose key is good."""
     own = {
-        "authorizedkeysfile": [".ssh/authorized_keys .ssh/authorized_keys2"],
+        "authorizedkeysfile": [declared["ssh_authorized_keys_file"]],
         "authorizedkeyscommand": ["none"],
         "authorizedprincipalscommand": ["none"],
         "trustedusercakeys": ["none"],

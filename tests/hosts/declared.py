@@ -1,0 +1,58 @@
+"""What an environment declares for a host: checks hold the live host against it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROLES = Path(__file__).parents[2] / "roles"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the environment asks of the host: it is not the host's to say what it is held to."""
+
+    variables: Mapping[str, Any]
+    waivers: tuple[Mapping[str, str], ...]
+
+    def __getitem__(self, name: str) -> Any:
+        """A variable of a role: from the inventory, else the role's default."""
+        value = self.variables[name]
+        if isinstance(value, str) and ("{{" in value or "{%" in value):
+            raise LookupError(f"{name} is computed by Ansible: nothing here knows its value")
+        return value
+
+
+def read_declaration(file: Path) -> Declared:
+    """The file that `pas-infra verify` writes, over the defaults of the roles."""
+    content = json.loads(file.read_text("utf-8"))
+    defaults: dict[str, Any] = {}
+    for each in [*ROLES.glob("*/defaults/main.yml"), *ROLES.glob("*/defaults/main/*.yml")]:
+        defaults |= yaml.safe_load(each.read_text("utf-8")) or {}
+    return Declared(defaults | content["variables"], tuple(content["waivers"]))
+
+
+def active_recommendations(declared: Declared, today: date) -> frozenset[str]:
+    """The recommendations that the host follows: its level reaches them, and no waiver holds."""
+    content = yaml.safe_load((ROLES / "hardening/vars/main/recommendations.yml").read_text("utf-8"))
+    levels = content["__hardening_levels"]
+    reached = levels[: levels.index(declared["hardening_level"]) + 1]
+    waived = {w["rule"] for w in declared.waivers if w["until"] >= today.isoformat()}
+    return frozenset(
+        number
+        for number, about in content["__hardening_recommendations"].items()
+        if about["level"] in reached and f"ANSSI-BP-028 {number}" not in waived
+    )
+
+
+def ended_waivers(declared: Declared, today: date) -> list[str]:
+    """What to say of the waivers of recommendations that have ended: each is a finding."""
+    return [
+        f"the waiver for {w['rule'].split()[-1]} ended on {w['until']}: renew it, or remove it"
+        for w in declared.waivers
+        if w["rule"].startswith("ANSSI-BP-028 ") and w["until"] < today.isoformat()
+    ]

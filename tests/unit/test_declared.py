@@ -1,0 +1,56 @@
+"""What a check knows of the host's level and waivers: from the environment, never from the host."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from declared import Declared, active_recommendations, ended_waivers, read_declaration
+
+TODAY = date(2026, 3, 15)
+
+
+def declared(level: str = "minimal", **until: str) -> Declared:
+    waivers = tuple({"rule": f"ANSSI-BP-028 {rule}", "until": day} for rule, day in until.items())
+    return Declared({"hardening_level": level}, waivers)
+
+
+@pytest.mark.parametrize(
+    ("level", "reached", "not_reached"),
+    [
+        ("minimal", {"R56", "R80"}, {"R9", "R57", "R76"}),
+        ("intermediary", {"R56", "R9"}, {"R57", "R76"}),
+        ("enhanced", {"R56", "R9", "R57"}, {"R76"}),
+        ("high", {"R56", "R9", "R57", "R76"}, set()),
+    ],
+)
+def test_a_level_includes_those_before_it(
+    level: str, reached: set[str], not_reached: set[str]
+) -> None:
+    active = active_recommendations(declared(level), TODAY)
+    assert reached <= active
+    assert not not_reached & active
+
+
+def test_a_waiver_lifts_its_recommendation_through_its_last_day() -> None:
+    host = declared("high", R56="2026-03-15", R57="2026-03-14")
+    active = active_recommendations(host, TODAY)
+    assert "R56" not in active
+    assert {"R5", "R57"} <= active
+
+
+def test_an_ended_waiver_is_a_finding_until_it_is_removed() -> None:
+    host = declared(R31="2026-03-14", R32="2026-03-15")
+    assert ended_waivers(host, TODAY) == [
+        "the waiver for R31 ended on 2026-03-14: renew it, or remove it"
+    ]
+
+
+def test_the_inventory_comes_before_the_defaults_of_the_roles(tmp_path: Path) -> None:
+    file = tmp_path / "declared.json"
+    file.write_text(json.dumps({"variables": {"hardening_level": "high"}, "waivers": []}))
+    host = read_declaration(file)
+    assert host["hardening_level"] == "high"
+    assert host["hardening_shell_timeout"] == 600
+    with pytest.raises(LookupError, match="time_set_clock is computed"):
+        host["time_set_clock"]
