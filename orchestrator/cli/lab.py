@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.options import environment_option, json_option
+from orchestrator.cli.options import complete_machine, environment_option, json_option
 from orchestrator.cli.terminal import console, print_json
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
@@ -48,7 +48,7 @@ def command() -> None:
 
 
 @command.command("up")
-@click.argument("machines", nargs=-1, metavar="[HOST]...")
+@click.argument("machines", nargs=-1, metavar="[HOST]...", shell_complete=complete_machine)
 @name_option
 @backend_option
 @environment_option
@@ -75,7 +75,7 @@ def down(erase: bool, name: str) -> None:  # noqa: FBT001 - click passes options
 
 
 @command.command("reset")
-@click.argument("machines", nargs=-1, metavar="[HOST]...")
+@click.argument("machines", nargs=-1, metavar="[HOST]...", shell_complete=complete_machine)
 @name_option
 @backend_option
 @environment_option
@@ -121,7 +121,7 @@ def status(name: str, environment_name: str, as_json: bool) -> int:  # noqa: FBT
 
 
 @command.command("ssh", context_settings={"ignore_unknown_options": True})
-@click.argument("machine", metavar="HOST")
+@click.argument("machine", metavar="HOST", shell_complete=complete_machine)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @name_option
 def ssh(machine: str, arguments: tuple[str, ...], name: str) -> None:

@@ -6,30 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
-from orchestrator.cli.options import environment_option, json_option
+from orchestrator.cli.options import complete_measure, environment_option, json_option
 from orchestrator.cli.terminal import console, print_json
 
 if TYPE_CHECKING:
     from orchestrator.measures import MeasureView
 
 
-def _complete_number(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    del ctx, param
-    from orchestrator.catalogue import load_catalogue
-
-    return [
-        CompletionItem(measure.number, help=measure.title)
-        for measure in load_catalogue()
-        if measure.number.startswith(incomplete)
-    ]
-
-
 @click.command("measures")
-@click.argument("number", required=False, shell_complete=_complete_number)
+@click.argument("number", required=False, shell_complete=complete_measure)
 @environment_option
 @click.option(
     "--kind",

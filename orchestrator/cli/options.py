@@ -43,6 +43,58 @@ def complete_environment(
     return [CompletionItem(name) for name in environment_names() if name.startswith(incomplete)]
 
 
+def complete_role(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of a role."""
+    del ctx, param
+    from orchestrator.selection import role_names
+
+    return [CompletionItem(name) for name in role_names() if name.startswith(incomplete)]
+
+
+def complete_measure(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the number of a measure."""
+    del ctx, param
+    from orchestrator.catalogue import load_catalogue
+
+    return [
+        CompletionItem(measure.number, help=measure.title)
+        for measure in load_catalogue()
+        if measure.number.startswith(incomplete)
+    ]
+
+
+def complete_host(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the last of the hosts, which commas part, of the environment that is asked for."""
+    del param
+    from orchestrator.environment import load_environment
+
+    before, comma, last = incomplete.rpartition(",")
+    hosts = load_environment(ctx.params.get("environment_name") or "lab").hosts
+    return [
+        CompletionItem(f"{before}{comma}{host.name}")
+        for host in hosts
+        if host.name.startswith(last)
+    ]
+
+
+def complete_machine(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of a lab's machine."""
+    del param
+    from orchestrator.environment import load_environment
+
+    lab = load_environment(ctx.params.get("environment_name") or "lab").lab
+    machines = lab.machines if lab else ()
+    return [CompletionItem(m.name) for m in machines if m.name.startswith(incomplete)]
+
+
 def environment_option(command: F) -> F:
     """`--env NAME`: the environment to work on."""
     return click.option(
@@ -70,14 +122,15 @@ def selection_options(command: F) -> F:
     for option in (
         click.option(
             "-m", "--measure", "measures", multiple=True, metavar="N",
+            shell_complete=complete_measure,
             help="Only what keeps this measure of the PAS, as 6.2.1; may be repeated.",
         ),
         click.option(
-            "-r", "--role", "roles", multiple=True, metavar="NAME",
+            "-r", "--role", "roles", multiple=True, metavar="NAME", shell_complete=complete_role,
             help="Only this role; may be repeated.",
         ),
         click.option(
-            "-l", "--limit", multiple=True, metavar="HOST",
+            "-l", "--limit", multiple=True, metavar="HOST", shell_complete=complete_host,
             help="Only these hosts or groups, separated by commas.",
         ),
     ):  # fmt: skip

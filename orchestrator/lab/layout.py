@@ -1,5 +1,6 @@
 """Where a lab keeps its things, and what its network namespace is called."""
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -22,8 +23,13 @@ class LabLayout:
 
     @property
     def namespace(self) -> str:
-        """The network namespace that holds the lab's networks."""
-        return f"pas-{self.name}"
+        """The network namespace that holds the lab's networks.
+
+        The machine has one list of names: two users, or two state directories of one, may both have
+        a lab called `default`, and neither may take the other's for its own.
+        """
+        place = hashlib.sha256(os.fsencode(self.directory)).hexdigest()
+        return f"pas-{self.name}-{place[:8]}"
 
     @property
     def is_up(self) -> bool:

@@ -7,8 +7,8 @@ import pytest
 
 from orchestrator.environment import load_environment
 from orchestrator.errors import PasInfraError
-from tampering.bench import Bench, rounds
-from tampering.corpus import Tampering, brief, read_corpus
+from tampering.bench import Batch, Bench, rounds
+from tampering.corpus import Tampering, batches, brief, read_corpus
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,7 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--host", action="append", default=[], help="A converged host; more are faster."
     )
     group.addoption(
-        "--brief", action="store_true", help="As many as show every check and every task once."
+        "--brief",
+        action="store_true",
+        help="As many as show every check and every task once, and those that mix at once.",
     )
     group.addoption("--environment", default="lab", help="The environment of the hosts: a lab.")
 
@@ -58,11 +60,19 @@ def bench(request: pytest.FixtureRequest) -> Bench:
 
 
 @pytest.fixture(scope="session")
-def round_of(bench: Bench, corpus: list[Tampering]) -> dict[Tampering, tuple[Tampering, ...]]:
+def round_of(
+    request: pytest.FixtureRequest, bench: Bench, corpus: list[Tampering]
+) -> dict[Tampering, tuple[Batch, ...]]:
     """Which tamperings are tried at the same time."""
     container = bench.is_container()
     here = [each for each in corpus if each.backend == "any" or not container]
-    return rounds(here, len(bench.hosts))
+    together = batches(here) if request.config.getoption("--brief") else [(each,) for each in here]
+    return {
+        tampering: round_
+        for round_ in rounds(together, len(bench.hosts))
+        for batch in round_
+        for tampering in batch
+    }
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
 """The corpus: `<role>/<concern>.yml`, read and checked against its schema."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import jsonschema
 import yaml
 
 CORPUS = Path(__file__).parent
+
+_FILE = re.compile(r"(?<![\w.])/(?!dev/)[\w.@/-]*\w")
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,22 @@ class Tampering:
     blind: str = ""
     says: Mapping[str, str] = field(default_factory=dict, hash=False)
     repair: bool = False
+    alone: bool = False
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """The files that its scripts name."""
+        return frozenset(_FILE.findall(f"{self.change}\n{self.undo}"))
+
+    def mixes_with(self, other: "Tampering") -> bool:
+        """Whether both may be done to one host at once, and each still be told by what sees it."""
+        return not (
+            self.alone
+            or other.alone
+            or self.fails & other.fails
+            or self.drift & other.drift
+            or self.files & other.files
+        )
 
     def __str__(self) -> str:
         return self.name.replace(" ", "-")
@@ -65,3 +85,16 @@ def brief(tamperings: Iterable[Tampering]) -> list[Tampering]:
             chosen.append(tampering)
             shown |= tampering.fails | tampering.drift
     return chosen
+
+
+def batches(tamperings: Iterable[Tampering]) -> list[tuple[Tampering, ...]]:
+    """The tamperings in groups that may be done to one host at once."""
+    groups: list[list[Tampering]] = []
+    for tampering in tamperings:
+        for group in groups:
+            if all(tampering.mixes_with(other) for other in group):
+                group.append(tampering)
+                break
+        else:
+            groups.append([tampering])
+    return [tuple(group) for group in groups]

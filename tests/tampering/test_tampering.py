@@ -2,19 +2,19 @@
 
 import pytest
 
-from tampering.bench import Bench
+from tampering.bench import Batch, Bench
 from tampering.corpus import Tampering
 
 
 def test_tampering_is_seen(
     tampering: Tampering,
     bench: Bench,
-    round_of: dict[Tampering, tuple[Tampering, ...]],
+    round_of: dict[Tampering, tuple[Batch, ...]],
     known_failures: set[str],
 ) -> None:
     if tampering not in round_of:
         pytest.skip("needs a kernel of its own, and the host is a container")
-    seen = bench.sight(tampering, round_of[tampering])
+    seen = bench.sight(tampering, round_of[tampering], known_failures)
     assert not seen.troubles, seen.troubles
     assert seen.drift == tampering.drift
     assert set(seen.failing) == tampering.fails | known_failures, seen.failing
@@ -27,12 +27,10 @@ def test_role_repairs_what_was_broken(
 ) -> None:
     broken = [tampering for tampering in corpus if tampering.repair]
     assert broken, "no tampering of this role is marked `repair`"
-    script = "\n".join(tampering.change for tampering in broken)
-    assert not bench.run(dict.fromkeys(bench.hosts, script))
+    assert not bench.run({host: [each.change for each in broken] for host in bench.hosts})
     expected = {task for tampering in broken for task in tampering.drift}
-    for sight in bench.look().values():
-        assert sight.drift >= expected
-    assert not bench.converge()
+    for repaired in bench.converge().values():
+        assert repaired >= expected
     for sight in bench.look().values():
         assert not sight.troubles, sight.troubles
         assert not sight.drift

@@ -293,6 +293,10 @@ def test_only_what_begins_so_is_offered() -> None:
     assert completed("bash", "pas-infra plan --env la", 3) == ["plain,lab"]
     assert completed("bash", "pas-infra hist", 1) == ["plain,history"]
     assert completed("bash", "pas-infra env show prod", 3) == ["plain,production"]
+    assert completed("bash", "pas-infra plan --role tim", 3) == ["plain,time"]
+    assert completed("bash", "pas-infra apply --limit rbx7,sys", 3) == ["plain,rbx7,sysfab"]
+    assert completed("bash", "pas-infra verify --measure 6.2", 3) == ["plain,6.2.1"]
+    assert completed("bash", "pas-infra lab ssh outs", 3) == ["plain,outsider"]
 
 
 def test_every_command_is_offered() -> None:

@@ -1,5 +1,6 @@
 """What of the lab can be judged without starting one: names, selection, access, tools."""
 
+import re
 import subprocess
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -39,7 +40,9 @@ def test_a_lab_has_a_directory_and_a_namespace_of_its_own(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     layout = lab_layout(name)
     assert layout.directory == tmp_path / "pas-infra/labs" / name
-    assert layout.namespace == f"pas-{name}"
+    assert re.fullmatch(rf"pas-{name}-[0-9a-f]{{8}}", layout.namespace)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another-user"))
+    assert lab_layout(name).namespace != layout.namespace
     for path in (layout.ssh_config, layout.known_hosts, layout.identity, layout.machine("rbx7")):
         assert path.is_relative_to(layout.directory)
 

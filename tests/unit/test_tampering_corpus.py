@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from tampering.corpus import Tampering, brief, read_corpus, roles
+from tampering.corpus import Tampering, batches, brief, read_corpus, roles
 
 from orchestrator.catalogue import check_measures, role_measures
 from orchestrator.paths import project_root
@@ -52,8 +52,17 @@ def test_every_role_repairs_something(role: str) -> None:
 @pytest.mark.parametrize("role", roles())
 def test_the_brief_corpus_leaves_out_no_check_and_no_task(role: str) -> None:
     whole, short = read_corpus(role), brief(read_corpus(role))
-    assert len(short) < len(whole)
     assert {name for each in short for name in each.fails | each.drift} == {
         name for each in whole for name in each.fails | each.drift
     }
     assert {each for each in whole if each.repair} <= set(short)
+
+
+@pytest.mark.parametrize("role", roles())
+def test_a_batch_shows_nothing_twice(role: str) -> None:
+    found = batches(read_corpus(role))
+    assert Counter(each for batch in found for each in batch) == Counter(read_corpus(role))
+    for batch in found:
+        seen = [name for each in batch for name in [*each.fails, *each.drift, *each.files]]
+        assert len(seen) == len(set(seen))
+        assert len(batch) == 1 or not any(each.alone for each in batch)

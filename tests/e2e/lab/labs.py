@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.lab.layout import LabLayout
 from orchestrator.paths import project_root, state_directory
 
 # A fixed place, so that the next session finds and removes what a killed one left running.
@@ -44,6 +45,10 @@ class Lab:
     @property
     def directory(self) -> Path:
         return STATE / "pas-infra/labs" / self.name
+
+    @property
+    def namespace(self) -> str:
+        return LabLayout(self.name, self.directory).namespace
 
     def start(
         self, *arguments: str, environment: Environment | None = None
@@ -86,8 +91,8 @@ class Lab:
     def namespaces(self) -> set[str]:
         """The network namespaces that the lab has: its own, and one of each container."""
         script = (
-            f"stat -Lc %i /run/netns/pas-{self.name}; "
-            f"for p in $(grep -l '/pas-{self.name}[/@]' /proc/[0-9]*/cgroup | cut -d/ -f3); "
+            f"stat -Lc %i /run/netns/{self.namespace}; "
+            f"for p in $(grep -l '/{self.namespace}[/@]' /proc/[0-9]*/cgroup | cut -d/ -f3); "
             "do stat -Lc %i /proc/$p/ns/net; done"
         )
         done = subprocess.run(
@@ -103,7 +108,7 @@ class Lab:
             *SUDO,
             sys.executable,
             str(script),
-            self.name,
+            self.namespace,
             str(self.directory),
             *(namespaces or ()),
         ]

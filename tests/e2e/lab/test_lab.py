@@ -114,7 +114,7 @@ def test_machine_without_its_supervisor_is_started_anew(lab: Lab) -> None:
 
 
 def _namespace(lab: Lab) -> bool:
-    return Path(f"/run/netns/pas-{lab.name}").exists()
+    return Path(f"/run/netns/{lab.namespace}").exists()
 
 
 def _uplink(lab: Lab) -> bool:
@@ -180,7 +180,7 @@ def test_name_of_a_namespace_that_a_reboot_left_is_no_hindrance(crash: Lab) -> N
 def test_link_that_a_killed_machine_left_is_no_hindrance(crash: Lab) -> None:
     """The kernel removes it late: a machine that is started at once would find its name taken."""
     crash.do("down")
-    namespace = f"pas-{crash.name}"
+    namespace = crash.namespace
     for command in (
         ["netns", "add", namespace],
         ["-n", namespace, "link", "add", "vb-rbx7", "type", "veth", "peer", "name", "left"],

@@ -1,6 +1,7 @@
 """What a lab leaves on this machine, looked for without the program's own help. Run as root.
 
-Arguments: the lab's name, its directory, and the namespaces that it had, as inode numbers. Prints
+Arguments: the name of the lab's namespace, its directory, and the namespaces that it had, as inode
+numbers. Prints
 one trace a line; nothing for a lab that is gone.
 """
 
@@ -21,12 +22,12 @@ def traces(name: str, directory: str, namespaces: set[str]) -> Iterator[str]:
                 yield from _of_process(entry, name, directory, namespaces, seen)
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue  # it has ended meanwhile
-    if Path(f"/run/netns/pas-{name}").exists():
-        yield f"network namespace pas-{name}"
+    if Path(f"/run/netns/{name}").exists():
+        yield f"network namespace {name}"
     for mount in Path("/proc/self/mounts").read_text().splitlines():
         place, kind = mount.split()[1:3]
-        if kind == "cgroup2" and (Path(place) / f"pas-{name}").exists():
-            yield f"control group {place}/pas-{name}"
+        if kind == "cgroup2" and (Path(place) / f"{name}").exists():
+            yield f"control group {place}/{name}"
 
 
 def _of_process(
@@ -36,9 +37,9 @@ def _of_process(
         return
     command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     belongs = (
-        re.search(rf"/pas-{name}([/@]|$)", (entry / "cgroup").read_text(), re.MULTILINE)
+        re.search(rf"/{name}([/@]|$)", (entry / "cgroup").read_text(), re.MULTILINE)
         or directory in command
-        or re.search(rf"\bpas-{name}( |$)", command)
+        or re.search(rf"\b{name}( |$)", command)
         or _inode(entry / "ns/net") in namespaces
     )
     if belongs:
