@@ -135,7 +135,8 @@ def workstation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstatio
             chown -R ops: keys answer
             cat keys/*.pub >&3""",
         )
-        keys = {line.split()[2]: line for line in said.splitlines() if line.count(" ") == 2}
+        public = [line for line in said.splitlines() if line.startswith(("ssh-ed", "sk-ssh-ed"))]
+        keys = {line.split()[2]: line for line in public}
         environment = declare(tmp_path_factory.mktemp("factor") / "copy", keys)
         narrow = ("--limit", "rbx7", "--role", "accounts", "--role", "ssh")
         made.must("apply", "--env", environment, "--yes", *narrow)

@@ -44,7 +44,8 @@ def entries(answers: Answers) -> dict[str, Entry]:
     kept = shadow(answers)
     found = {}
     for name, (_, second, uid, gid, _, home, shell) in passwd(answers).items():
-        _, password, *_, expires, _ = kept.get(name, ["", "", "", ""])
+        # Whoever stands in no /etc/shadow opens with nothing.
+        _, password, *_, expires, _ = kept.get(name, [name, "*", "", ""])
         # A password in /etc/passwd itself comes before that of /etc/shadow.
         password = password if second == "x" else second
         found[name] = Entry(
