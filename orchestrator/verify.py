@@ -15,7 +15,7 @@ from typing import Any
 from orchestrator.catalogue import check_measures, measure_key
 from orchestrator.check_plugin import BROKE_DOWN
 from orchestrator.engine import Connection, connections
-from orchestrator.environment import Environment, Vaulted, Waiver
+from orchestrator.environment import Environment, Vaulted, Waiver, accounts_on
 from orchestrator.exit_codes import ExitCode
 from orchestrator.paths import project_root
 from orchestrator.records import CheckResult, MeasureState, RunStatus, Verdict, state_of
@@ -154,6 +154,7 @@ def declaration(environment: Environment, host: str) -> dict[str, Any]:
             name: value for name, value in variables.items() if not isinstance(value, Vaulted)
         },
         "waivers": [{"rule": w.rule, "until": w.until.isoformat()} for w in waivers],
+        "accounts": accounts_on(environment.people, host) if environment.people else None,
     }
 
 

@@ -19,6 +19,7 @@ from orchestrator.environment.model import (
     Vaulted,
     Waiver,
 )
+from orchestrator.environment.people import accounts_on
 from orchestrator.environment.secrets import clear_secrets
 from orchestrator.environment.ssh_keys import PublicKey, public_key
 
@@ -39,6 +40,7 @@ __all__ = [
     "Vault",
     "Vaulted",
     "Waiver",
+    "accounts_on",
     "clear_secrets",
     "environment_names",
     "find_environment",

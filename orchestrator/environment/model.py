@@ -116,12 +116,13 @@ class Waiver:
 
 @dataclass(frozen=True)
 class Right:
-    """A named right: `sudo` is empty, command lines, or `ALL`."""
+    """A named right: `sudo` is empty, command lines, or `ALL`; `exec` lets them start others."""
 
     name: str
     description: str
     sudo: tuple[str, ...]
     groups: tuple[str, ...]
+    exec: bool = False
 
 
 @dataclass(frozen=True)

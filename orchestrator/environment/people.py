@@ -18,12 +18,47 @@ def build_people(document: Document) -> People:
                 right["description"],
                 tuple(right.get("sudo", ())),
                 tuple(right.get("groups", ())),
+                right.get("exec", False),
             )
             for name, right in data["rights"].items()
         ),
         persons=tuple(_person(entry) for entry in data["persons"]),
         machines=tuple(_machine(entry) for entry in data["machines"]),
     )
+
+
+def accounts_on(people: People, host: str) -> list[dict[str, Any]]:
+    """What is declared of each account of a host, as plain data: its checks compare with it.
+
+    `keys` are fingerprints, or None where only Ansible knows them; `second_factor` is None for a
+    machine; `exec` is what of `sudo` may start further programs.
+    """
+    rights = {right.name: right for right in people.rights}
+    found = []
+    for one in people.on(host):
+        person = one if isinstance(one, Person) else None
+        granted = [rights[name] for name in person.rights] if person else []
+        origins, forced = (
+            ((), None) if isinstance(one, Person) else (one.origins, one.forced_command)
+        )
+        found.append(
+            {
+                "account": one.account,
+                "second_factor": person.second_factor if person else None,
+                "keys": [key.fingerprint for key in one.keys] or None,
+                "sudo": list(people.sudo_of(one)),
+                "exec": (
+                    [line for right in granted if right.exec for line in right.sudo]
+                    if person
+                    else list(people.sudo_of(one))
+                ),
+                "groups": sorted({group for right in granted for group in right.groups}),
+                "from": list(origins),
+                "forced_command": forced,
+                "valid_until": one.valid_until.isoformat(),
+            }
+        )
+    return found
 
 
 def _person(entry: Any) -> Person:

@@ -103,9 +103,9 @@ class Rig:
         """Run `pas-infra lab …`; it must succeed."""
         return self.run("pas-infra", "lab", verb, "--name", LAB, *arguments).expect(0)
 
-    def apply(self, environment: str | Path = "lab", *options: str) -> Done:
-        """Apply role ssh to the host."""
-        narrow = ("--limit", HOST, "--role", "ssh", "--yes")
+    def apply(self, environment: str | Path = "lab", *options: str, role: str = "ssh") -> Done:
+        """Apply one role to the host."""
+        narrow = ("--limit", HOST, "--role", role, "--yes")
         return self.run("pas-infra", "apply", "--env", str(environment), *narrow, *options)
 
     def playbook(self, path: Path, variables: Mapping[str, object], strategy: str) -> Done:
@@ -145,8 +145,9 @@ class Rig:
         return found
 
     def settings(self) -> tuple[dict[str, Any], str]:
-        """Everything below /etc/ssh and what sshd makes of it."""
-        return self.listing("/etc/ssh", "/etc/sudoers.d"), self.root("sshd -T").stdout
+        """Everything that says who gets in, and what sshd makes of it."""
+        places = ("/etc/ssh", "/etc/pam.d", "/etc/sudoers", "/etc/sudoers.d", "/etc/passwd")
+        return self.listing(*places), self.root("sshd -T").stdout
 
     def armed(self) -> list[str]:
         """What of a commit is left on the host: units, links to them, saved states."""

@@ -117,6 +117,29 @@ def test_sudo_broken_by_the_change(rig: Rig, strategy: str) -> None:
     assert rig.armed() == []
 
 
+@pytest.mark.parametrize(
+    ("stack", "line"),
+    [
+        ("common-account", "account requisite pam_deny.so"),
+        ("common-session", "session required pam_deny.so"),
+        ("common-account", "account required pam_no_such_module.so"),
+    ],
+)
+def test_pam_broken_by_the_change(rig: Rig, stack: str, line: str) -> None:
+    """Whoever is in stays in; a fresh login meets the stack that refuses everybody."""
+    before = rig.settings()
+    variables = {
+        "paths": ["/etc/pam.d"], "change": f"sed -i '1i {line}' /etc/pam.d/{stack}",
+        "confirmed_commit_timeout": SECONDS,
+    }  # fmt: skip
+    done = rig.playbook(LOCK_OUT, variables, "linear").expect(2)
+    said = " ".join((done.stdout + done.stderr).split())
+    for told in ("was rolled back", f"/etc/pam.d/{stack}"):
+        assert told in said, said
+    assert rig.settings() == before
+    assert rig.armed() == []
+
+
 def test_a_change_that_lets_the_operator_in_is_confirmed_and_stays(rig: Rig) -> None:
     said = "echo 'MaxAuthTries 5' > /etc/ssh/sshd_config.d/99-fault.conf"
     variables = {"paths": ["/etc/ssh"], "change": said, "confirmed_commit_timeout": SECONDS}
@@ -126,6 +149,24 @@ def test_a_change_that_lets_the_operator_in_is_confirmed_and_stays(rig: Rig) -> 
     time.sleep(SECONDS + 1)
     assert rig.root("cat /etc/ssh/sshd_config.d/99-fault.conf").stdout == "MaxAuthTries 5\n"
     rig.root("rm /etc/ssh/sshd_config.d/99-fault.conf; systemctl reload ssh")
+
+
+def test_a_people_yml_that_binds_ansible_to_another_address(
+    hardened: Rig, environment_copy: Path
+) -> None:
+    """Last, because it makes the accounts: from then on sshd asks for the keys of people.yml."""
+    hardened.apply(role="accounts").expect(0)
+    before = hardened.settings()
+    file = environment_copy / "people.yml"
+    text = file.read_text()
+    assert "from: [198.18.0.0/24" in text
+    file.write_text(text.replace("from: [198.18.0.0/24", "from: [203.0.113.0/24"))
+    done = hardened.apply(environment_copy, "--confirm-timeout", str(SECONDS), role="accounts")
+    done.expect(1)
+    for told in ("rolled back", HOST, "/etc/ssh/authorized_keys.d/ops", "Permission denied"):
+        assert told in done.stderr, done.stderr
+    assert hardened.settings() == before
+    assert hardened.armed() == []
 
 
 def _until(condition: Any, seconds: float, what: str) -> None:

@@ -13,11 +13,41 @@ ROLES = Path(__file__).parents[2] / "roles"
 
 
 @dataclass(frozen=True)
+class Account:
+    """An account of people.yml; `keys` are fingerprints, None where only Ansible knows them.
+
+    `second_factor` is None for a machine; `exec` is what of `sudo` may start further programs.
+    """
+
+    account: str
+    second_factor: str | None
+    keys: list[str] | None
+    sudo: list[str]
+    exec: list[str]
+    groups: list[str]
+    origins: list[str]
+    forced_command: str | None
+    valid_until: str
+
+
+@dataclass(frozen=True)
 class Declared:
     """What the environment asks of the host: it is not the host's to say what it is held to."""
 
     variables: Mapping[str, Any]
     waivers: tuple[Mapping[str, str], ...]
+    # None where nobody is declared at all: then nothing says who should be there.
+    accounts: tuple[Account, ...] | None = None
+
+    @property
+    def persons(self) -> tuple[Account, ...]:
+        """The accounts of human beings."""
+        return tuple(a for a in self.accounts or () if a.second_factor is not None)
+
+    @property
+    def machines(self) -> tuple[Account, ...]:
+        """The accounts that no human uses."""
+        return tuple(a for a in self.accounts or () if a.second_factor is None)
 
     def __getitem__(self, name: str) -> Any:
         """A variable of a role: from the inventory, else the role's default."""
@@ -33,7 +63,16 @@ def read_declaration(file: Path) -> Declared:
     defaults: dict[str, Any] = {}
     for each in [*ROLES.glob("*/defaults/main.yml"), *ROLES.glob("*/defaults/main/*.yml")]:
         defaults |= yaml.safe_load(each.read_text("utf-8")) or {}
-    return Declared(defaults | content["variables"], tuple(content["waivers"]))
+    accounts = content.get("accounts")
+    return Declared(
+        defaults | content["variables"],
+        tuple(content["waivers"]),
+        None if accounts is None else tuple(_account(entry) for entry in accounts),
+    )
+
+
+def _account(entry: dict[str, Any]) -> Account:
+    return Account(origins=entry.pop("from"), **entry)
 
 
 def active_recommendations(declared: Declared, today: date) -> frozenset[str]:

@@ -50,6 +50,13 @@ def sshd(answers: Answers, client_address: str, login_accounts: list[str]) -> di
 
 
 @pytest.fixture(scope="module")
+def groups(answers: Answers, login_accounts: list[str]) -> dict[str, set[str]]:
+    """The groups of each account that can log in."""
+    script = f"for u in {' '.join(login_accounts)}; do echo $u $(id -Gn $u); done"
+    return {name: set(rest) for name, *rest in map(str.split, answers(script).splitlines())}
+
+
+@pytest.fixture(scope="module")
 def listener(answers: Answers) -> str:
     """The process that systemd started as ssh.service."""
     return answers("systemctl show -P MainPID ssh.service").strip()
@@ -155,11 +162,10 @@ def test_passwords_do_not_open_a_session(sshd: dict[str, Settings]) -> None:
 
 @pytest.mark.pas("6.2.1")
 def test_only_the_accounts_own_keys_open_a_session(
-    sshd: dict[str, Settings], declared: Declared
+    sshd: dict[str, Settings], groups: dict[str, set[str]]
 ) -> None:
     """No other file, command or authority than the account's own keys says whose key is good."""
     own = {
-        "authorizedkeysfile": [declared["ssh_authorized_keys_file"]],
         "authorizedkeyscommand": ["none"],
         "authorizedprincipalscommand": ["none"],
         "trustedusercakeys": ["none"],
@@ -167,9 +173,35 @@ def test_only_the_accounts_own_keys_open_a_session(
         "usepam": ["yes"],
     }
     for account, settings in sshd.items():
-        for keyword, expected in own.items():
+        # Those of role accounts, root keeps; before it has run, whoever has the account does.
+        ours = "pas-people" in groups[account]
+        file = "/etc/ssh/authorized_keys.d/%u" if ours else ".ssh/authorized_keys"
+        for keyword, expected in {**own, "authorizedkeysfile": [file]}.items():
             found = settings.get(keyword, ["none"])
             assert found == expected, f"{account}: {keyword} is {' '.join(found)}"
+
+
+@pytest.mark.pas("5.5.3")
+def test_persons_show_a_second_factor(
+    sshd: dict[str, Settings], groups: dict[str, set[str]], declared: Declared
+) -> None:
+    """Whoever is let in unlocks a token by its PIN, or shows a key and a one-time code."""
+    machines = {machine.account for machine in declared.machines}  # each with a waiver
+    for account, settings in sshd.items():
+        allowed = settings.get("allowgroups")
+        admitted = allowed is None or groups[account] & set(allowed)
+        if account in machines or account == "root" or not admitted:
+            continue
+        token = all(
+            name.startswith("sk-") for name in listed(settings, "pubkeyacceptedalgorithms")
+        ) and "verify-required" in settings.get("pubkeyauthoptions", [""])[0].split(",")
+        methods = settings["authenticationmethods"][0].split()
+        code = (
+            methods == ["publickey,keyboard-interactive:pam"]
+            and settings["kbdinteractiveauthentication"] == ["yes"]
+            and settings.get("pamservicename") == ["pas-infra-totp"]
+        )
+        assert token or code, f"{account} needs one factor only: {' '.join(methods)}"
 
 
 @pytest.mark.pas("6.2.1")

@@ -1,11 +1,15 @@
 """What a check knows of the host's level and waivers: from the environment, never from the host."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 from declared import Declared, active_recommendations, ended_waivers, read_declaration
+
+from orchestrator.environment import load_environment
+from orchestrator.verify import declaration
 
 TODAY = date(2026, 3, 15)
 
@@ -54,3 +58,29 @@ def test_the_inventory_comes_before_the_defaults_of_the_roles(tmp_path: Path) ->
     assert host["hardening_shell_timeout"] == 600
     with pytest.raises(LookupError, match="time_set_clock is computed"):
         host["time_set_clock"]
+
+
+def test_the_accounts_are_those_of_people_yml_on_this_host(tmp_path: Path) -> None:
+    environment = load_environment("lab")
+    found = {}
+    for host in ("rbx7", "sysfab"):
+        file = tmp_path / f"{host}.json"
+        file.write_text(json.dumps(declaration(environment, host)))
+        found[host] = read_declaration(file)
+    persons = {host: [p.account for p in found[host].persons] for host in found}
+    assert persons == {"rbx7": ["amartin", "bdurand"], "sysfab": ["amartin"]}
+    alice, bruno = found["rbx7"].persons
+    assert (alice.sudo, alice.exec, len(alice.keys or ())) == (["ALL"], [], 2)
+    assert bruno.sudo == ["/usr/bin/systemctl restart chrony.service"]
+    assert bruno.groups == ["systemd-journal"]
+    (ops,) = found["rbx7"].machines
+    # Its key is made with the lab: only Ansible knows it.
+    assert ops.keys is None
+    assert ops.origins == ["198.18.0.0/24", "2001:2::/64"]
+
+
+def test_an_environment_without_people_declares_no_accounts(tmp_path: Path) -> None:
+    environment = replace(load_environment("lab"), people=None)
+    file = tmp_path / "declared.json"
+    file.write_text(json.dumps(declaration(environment, "rbx7")))
+    assert read_declaration(file).accounts is None

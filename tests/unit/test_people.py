@@ -167,7 +167,9 @@ FAULTS = {
     "Ansible without sudo": (
         "    sudo: [ALL]\n    valid", "    valid", 22, "works on web2 as `runner`", "with `sudo"
     ),
-    "a relative command": ("sudo: [ALL]}", "sudo: [rm]}", 2, "an absolute command", "sudoers"),
+    "a relative command": ("sudo: [ALL]}", "sudo: [rm]}", 2, "an absolute command", "whole"),
+    "a negated command": ("sudo: [ALL]}", "sudo: ['/bin/x, !/bin/sh']}", 2, "negations", "whole"),
+    "any argument": ("sudo: [ALL]}", "sudo: [/bin/cat /var/log/*]}", 2, "patterns", "whole"),
     "unknown key": ("    name: Ben", "    nmae: Ben", 14, "`nmae` is unknown", "`name`"),
 }  # fmt: skip
 

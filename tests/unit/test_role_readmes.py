@@ -33,7 +33,8 @@ def table(role: str) -> str:
         kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
         choices = f" One of {', '.join(option['choices'])}." if "choices" in option else ""
         meaning = f"{option['description']}{choices}"
-        lines.append(f"| `{name}` | {kind} | {default(defaults[name])} | {meaning} |")
+        value = default(defaults[name]) if name in defaults else "required"
+        lines.append(f"| `{name}` | {kind} | {value} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
@@ -65,7 +66,10 @@ def test_described_defaults_are_the_real_ones(role: str) -> None:
     defaults = defaults_of(role)
     options = specs["argument_specs"]["main"]["options"]
     described = {name: option["default"] for name, option in options.items() if "default" in option}
-    assert set(options) == set(defaults)
+    required = {name for name, option in options.items() if option.get("required")}
+    # What only an environment can know has no default, and what has one is not required.
+    assert set(options) == set(defaults) | required
+    assert not required & set(defaults)
     assert described == {name: defaults[name] for name in described}
 
 
