@@ -24,6 +24,7 @@ PACKAGE_OF = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "mke2fs": "e2fsprogs",
+    "grub-mkimage": "grub-pc-bin",
 }
 
 _NOTHING = subprocess.DEVNULL

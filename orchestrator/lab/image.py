@@ -38,7 +38,7 @@ PACKAGES = {
     # What anybody on the Internet may point at a server.
     "scanner": (*_SERVER, "nmap", "openscap-scanner", "openssh-client", "ssh-audit", "testssl.sh"),
 }
-KERNEL_PACKAGES = ("linux-image-cloud-amd64", "initramfs-tools")
+KERNEL_PACKAGES = ("grub2-common", "initramfs-tools", "linux-image-cloud-amd64")
 
 
 @dataclass(frozen=True)

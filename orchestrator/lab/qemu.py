@@ -7,22 +7,17 @@ from orchestrator.environment import Machine, Network
 from orchestrator.errors import PasInfraError
 from orchestrator.lab import saved_state
 from orchestrator.lab.accelerator import OPTIONS, OVERHEAD_MB, Accelerator, accelerator
+from orchestrator.lab.boot_loader import boot_loader
 from orchestrator.lab.commands import run, start
 from orchestrator.lab.disk import base_disk, make_overlay
 from orchestrator.lab.guest import by_address, mac_address, network_unit, write_credentials
 from orchestrator.lab.layout import LabLayout
 from orchestrator.lab.room import require_room
 
-TOOLS = ("qemu-system-x86_64", "qemu-img", "mke2fs", "ip", "socat")
+TOOLS = ("qemu-system-x86_64", "qemu-img", "mke2fs", "grub-mkimage", "ip", "socat")
 
 _BASE_MB = 1500  # an image as a file system
 _DISK_MB = 2000  # what a machine writes to its disk, with room for the roles' packages
-
-_KERNEL_COMMAND_LINE = (
-    "root=/dev/vda rw console=ttyS0 "
-    # Emulated devices can take longer to appear than systemd waits.
-    "systemd.default_device_timeout_sec=600 systemd.default_timeout_start_sec=600"
-)
 
 
 def start_machine(layout: LabLayout, machine: Machine, network: Network, image: Path) -> None:
@@ -43,6 +38,7 @@ def start_machine(layout: LabLayout, machine: Machine, network: Network, image: 
         [(stands_on.parent, 0 if (stands_on.parent / "disk.raw").exists() else _BASE_MB),
          (directory, _DISK_MB if is_fresh else 0)],
     )  # fmt: skip
+    boot_loader(stands_on)
     credentials = write_credentials(layout, machine, network)
     launch = [*command(machine, stands_on, chosen), *credentials]
     key = _state_key(layout, machine, network, launch)
@@ -69,8 +65,7 @@ def command(machine: Machine, image: Path, chosen: Accelerator) -> list[str]:
         *("-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"),
         *OPTIONS[chosen],
         *("-smp", str(machine.cpus), "-m", str(machine.memory_mb)),
-        *("-kernel", f"{image}/vmlinuz", "-initrd", f"{image}/initrd.img"),
-        *("-append", _KERNEL_COMMAND_LINE),
+        *("-kernel", f"{image.parent}/grub.lnx"),
         # Unsafe only if the control node itself crashes: what the guest has written is the control
         # node's from then on, even if QEMU is killed.
         *("-drive", "file=disk.qcow2,format=qcow2,if=virtio,cache=unsafe,discard=unmap"),

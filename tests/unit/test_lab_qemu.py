@@ -80,7 +80,7 @@ def test_the_command_has_what_the_machine_asks_for(
     given = dict(pairwise(command))
     assert given["-accel"] == wanted
     assert (given["-smp"], given["-m"]) == ("2", "1024")
-    assert given["-kernel"] == "/image/root/vmlinuz"
+    assert given["-kernel"] == "/image/grub.lnx"
 
 
 def test_private_keys_reach_the_guest_by_files_only(layout: LabLayout) -> None:
