@@ -60,8 +60,8 @@ def bench(request: pytest.FixtureRequest) -> Bench:
 @pytest.fixture(scope="session")
 def round_of(bench: Bench, corpus: list[Tampering]) -> dict[Tampering, tuple[Tampering, ...]]:
     """Which tamperings are tried at the same time."""
-    container = bench.is_container()
-    here = [each for each in corpus if each.backend == "any" or not container]
+    backend = "nspawn" if bench.is_container() else "qemu"
+    here = [each for each in corpus if each.backend in ("any", backend)]
     return rounds(here, len(bench.hosts))
 
 
