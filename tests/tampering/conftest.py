@@ -64,8 +64,8 @@ def round_of(
     request: pytest.FixtureRequest, bench: Bench, corpus: list[Tampering]
 ) -> dict[Tampering, tuple[Batch, ...]]:
     """Which tamperings are tried at the same time."""
-    container = bench.is_container()
-    here = [each for each in corpus if each.backend == "any" or not container]
+    backend = "nspawn" if bench.is_container() else "qemu"
+    here = [each for each in corpus if each.backend in ("any", backend)]
     together = batches(here) if request.config.getoption("--brief") else [(each,) for each in here]
     return {
         tampering: round_
