@@ -38,7 +38,13 @@ KEYS = {
     "touch": f"-t ed25519-sk -w {PROVIDER}",
     "plain": "-t ed25519",
     "coded": "-t ed25519",
+    # Known to no account: what opens one are the certificates that the authority gave them.
+    "certified": f"-t ed25519-sk -w {PROVIDER} -O verify-required",
+    "certified-touch": f"-t ed25519-sk -w {PROVIDER}",
+    "ended": f"-t ed25519-sk -w {PROVIDER} -O verify-required",
+    "authority": "-t ed25519",
 }
+SIGN = "ssh-keygen -q -s keys/authority -n amartin"
 
 
 @dataclass(frozen=True)
@@ -130,10 +136,13 @@ def workstation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstatio
             apt-get install --yes --no-install-recommends openssh-tests < /dev/null
             cd ~ops; mkdir keys
             {making}
+            {SIGN} -I c1 -V +1h keys/certified.pub
+            {SIGN} -I c2 -V +1h keys/certified-touch.pub
+            {SIGN} -I c3 -V -2h:-1h keys/ended.pub
             printf '#!/bin/sh\\necho $CODE\\n' > answer
             chmod +x answer
             chown -R ops: keys answer
-            cat keys/*.pub >&3""",
+            cat $(ls keys/*.pub | grep -v cert.pub) >&3""",
         )
         public = [line for line in said.splitlines() if line.startswith(("ssh-ed", "sk-ssh-ed"))]
         keys = {line.split()[2]: line for line in public}
@@ -159,6 +168,7 @@ def declare(copy: Path, keys: dict[str, str]) -> Path:
     variables = copy / "group_vars/all.yml"
     content = yaml.safe_load(variables.read_text())
     content["accounts_totp_seeds"] = {"bdurand": SEED.hex()}
+    content["ssh_user_authorities"] = [keys["authority"]]
     content["ssh_source_penalties_exempt"] = [WORKSTATION]
     variables.write_text(yaml.safe_dump(content, allow_unicode=True, width=10_000))
     return copy
@@ -176,6 +186,20 @@ def test_less_than_a_token_with_its_pin_is_refused(workstation: Workstation, key
     done = workstation.login("amartin", key)
     assert done.code == 255
     assert REFUSED in done.said
+
+
+def test_a_certificate_opens_for_a_while(workstation: Workstation) -> None:
+    """A token that no account knows, but the authority does: for an hour, for one account."""
+    done = workstation.login("amartin", "certified")
+    assert done.code == 0, done.said
+    assert REFUSED in workstation.login("bdurand", "certified", code()).said
+
+
+@pytest.mark.parametrize("key", ["certified-touch", "ended"])
+def test_a_certificate_without_pin_or_beyond_its_time_is_refused(
+    workstation: Workstation, key: str
+) -> None:
+    assert REFUSED in workstation.login("amartin", key).said
 
 
 def test_a_token_opens_no_other_account(workstation: Workstation) -> None:

@@ -2,8 +2,9 @@
 
 from conftest import Answers
 
-# `$y$jCT$salt$hash` becomes `$y$jCT`; what is neither a hash nor locked becomes `clear`.
-_KIND = r"s/\$([^$:,]*)\$([^$:,]*)\$[^:,]*/$\1$\2/g"
+# `$y$jCT$salt$hash` becomes `$y$jCT`, `$6$salt$hash` becomes `$6`; what is neither a hash nor locked
+# becomes `clear`.
+_KIND = r"s/\$(g?y)\$([^$:,]*)\$[^:,]*/$\1$\2/g; s/\$([0-9][0-9a-z]*|md5|sha1)[$,][^:,]*/$\1/g"
 _CLEAR = r"s/^([^:]*:)[^$!*:][^:]*:/\1clear:/"
 
 

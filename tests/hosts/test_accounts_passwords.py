@@ -33,10 +33,10 @@ def seen(answers: Answers, declared: Declared) -> dict[str, Any]:
     return said
 
 
-def cost(kept_as: str) -> int:
+def cost(whose: str, kept_as: str) -> int:
     """The cost of a yescrypt hash: 5 for `$y$j9T`, which is Debian's, 8 for `$y$jCT`."""
     kind, _, parameters = kept_as.removeprefix("$").partition("$")
-    assert kind == "y", f"a password is kept as {kept_as or 'clear text'}"
+    assert kind == "y", f"{whose} is kept as {kept_as or 'clear text'}"
     return ALPHABET.index(parameters[1]) - 6
 
 
@@ -85,7 +85,7 @@ def test_weak_and_former_passwords_are_refused(seen: dict[str, Any]) -> None:
 @pytest.mark.pas("6.3.1", "6.3.2")
 def test_new_passwords_are_kept_as_slow_hashes(seen: dict[str, Any], declared: Declared) -> None:
     """Of a new password only a yescrypt hash of the declared cost is kept."""
-    found = cost(seen["kept as"])
+    found = cost("a new password", seen["kept as"])
     assert found >= declared["accounts_yescrypt_cost"], f"the cost is {found}"
 
 
@@ -98,7 +98,7 @@ def test_passwords_are_kept_as_slow_hashes(answers: Answers, declared: Declared)
         for account, kinds in kept.items():
             # A locked account's hash stands behind its marks, and can be unlocked.
             for kind in filter(None, (kind.lstrip("!*") for kind in kinds)):
-                found = cost("" if kind == "clear" else kind)
+                found = cost(f"{account}'s password", "" if kind == "clear" else kind)
                 assert found >= declared["accounts_yescrypt_cost"], (
                     f"{account}: the cost is {found}"
                 )

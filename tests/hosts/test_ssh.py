@@ -162,13 +162,14 @@ def test_passwords_do_not_open_a_session(sshd: dict[str, Settings]) -> None:
 
 @pytest.mark.pas("6.2.1")
 def test_only_the_accounts_own_keys_open_a_session(
-    sshd: dict[str, Settings], groups: dict[str, set[str]]
+    sshd: dict[str, Settings], groups: dict[str, set[str]], declared: Declared, answers: Answers
 ) -> None:
     """No other file, command or authority than the account's own keys says whose key is good."""
+    authorities = sorted(declared["ssh_user_authorities"])
     own = {
         "authorizedkeyscommand": ["none"],
         "authorizedprincipalscommand": ["none"],
-        "trustedusercakeys": ["none"],
+        "trustedusercakeys": ["/etc/ssh/user_authorities" if authorities else "none"],
         "strictmodes": ["yes"],
         "usepam": ["yes"],
     }
@@ -179,6 +180,8 @@ def test_only_the_accounts_own_keys_open_a_session(
         for keyword, expected in {**own, "authorizedkeysfile": [file]}.items():
             found = settings.get(keyword, ["none"])
             assert found == expected, f"{account}: {keyword} is {' '.join(found)}"
+    listed_ones = answers("cat /etc/ssh/user_authorities 2>/dev/null || true").splitlines()
+    assert listed_ones == authorities, "other authorities than the declared ones are listed"
 
 
 @pytest.mark.pas("5.5.3")
