@@ -23,6 +23,11 @@ _KEY_TYPE = re.compile(r"(?:sk-)?(?:ssh|ecdsa)-\S+\Z")
 _RULE = re.compile(r"\((?P<run_as>[^)]*)\)\s*(?P<rest>.*)\Z")
 _TAG = re.compile(r"([A-Z_]+):\s+")
 _ACCEPTED = re.compile(r"Accepted \S+ for (\S+) from ")
+# From nowhere in particular: what a `Match Address` adds for some address is not seen.
+_FROM = "host=nowhere.invalid,addr=192.0.2.1,laddr=192.0.2.2,lport=22"
+# What lets an account in without a key of its own being listed anywhere.
+_OTHER_WAYS = ("authorizedkeyscommand", "trustedusercakeys", "hostbasedauthentication",
+               "gssapiauthentication", "kerberosauthentication")  # fmt: skip
 _PATIENCE = 60
 
 
@@ -31,21 +36,20 @@ def accounts() -> list[dict[str, Any]]:
     shadow = dict(_shadow())
     found: list[dict[str, Any]] = []
     for entry in pwd.getpwall():
-        password, expires = shadow.get(entry.pw_name, ("none", None))
-        groups = sorted(
-            {grp.getgrgid(gid).gr_name for gid in os.getgrouplist(entry.pw_name, entry.pw_gid)}
-        )
-        sshd = sshd_settings(_run("sshd", "-T", "-C", f"user={entry.pw_name},host=x,addr=::1"))
+        password, valid_until = shadow.get(entry.pw_name, ("none", None))
+        groups = sorted(map(_group, os.getgrouplist(entry.pw_name, entry.pw_gid)))
+        sshd = sshd_settings(_run("sshd", "-T", "-C", f"user={entry.pw_name},{_FROM}"))
         account = {
             "account": entry.pw_name,
             "uid": entry.pw_uid,
             "name": entry.pw_gecos.partition(",")[0],
             "shell": not entry.pw_shell.endswith(_NO_SHELL),
             "password": password,
-            "expires": expires,
+            "valid_until": valid_until,
             "groups": groups,
             "ssh": may_enter(sshd, entry.pw_name, groups),
             "second_factor": second_factor(sshd),
+            "other_ways": other_ways(sshd),
             "keys": [key for file in _key_files(sshd, entry) for key in _keys(file)],
             "sudo": sudo_rules(_run("sudo", "-l", "-U", entry.pw_name)),
         }
@@ -53,6 +57,13 @@ def accounts() -> list[dict[str, Any]]:
             found.append(account)
     seen = last_logins({account["account"] for account in found})
     return [account | {"last_login": seen.get(account["account"])} for account in found]
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def can_do_something(account: dict[str, Any]) -> bool:
@@ -67,10 +78,12 @@ def can_do_something(account: dict[str, Any]) -> bool:
 def _shadow() -> Iterator[tuple[str, tuple[str, str | None]]]:
     for line in Path("/etc/shadow").read_text().splitlines():
         fields = line.split(":")
-        expires = None
-        if fields[7:8] and fields[7]:
-            expires = (date(1970, 1, 1) + timedelta(days=int(fields[7]))).isoformat()
-        yield fields[0], (password_kind(fields[1]), expires)
+        yield fields[0], (password_kind(fields[1]), last_day(fields[7]))
+
+
+def last_day(expires: str) -> str | None:
+    """The last day of use: shadow(5) counts in days since 1970 to the first on which it is over."""
+    return (date(1970, 1, 1) + timedelta(days=int(expires) - 1)).isoformat() if expires else None
 
 
 def password_kind(field: str) -> str:
@@ -116,6 +129,12 @@ def second_factor(sshd: dict[str, list[str]]) -> str:
     hardware = all(kind.startswith(("sk-", "webauthn-sk-")) for kind in kinds)
     unlocked = "verify-required" in sshd.get("pubkeyauthoptions", [""])[0]
     return "fido2" if hardware and unlocked and methods == ["publickey"] else "none"
+
+
+def other_ways(sshd: dict[str, list[str]]) -> list[str]:
+    """What else sshd lets the account in by, as `sshd -T` names it."""
+    found = ((word, sshd.get(word, ["none"])[0]) for word in _OTHER_WAYS)
+    return [f"{word} {value}" for word, value in found if value not in ("none", "no")]
 
 
 def _key_files(sshd: dict[str, list[str]], entry: pwd.struct_passwd) -> Iterator[Path]:
@@ -165,18 +184,19 @@ def authorized_key(line: str) -> dict[str, str] | None:
 def sudo_rules(text: str) -> list[dict[str, Any]]:
     """What `sudo -l -U` grants: as whom, with a password or without, which commands."""
     rules = []
+    asked = "!authenticate" not in text.partition("User ")[0].replace(",", " ").split()
     for line in text.splitlines():
         found = _RULE.match(line.strip())
         if not found or not line.startswith(" "):
             continue
-        rest, password = found["rest"], True
+        rest, password = found["rest"], asked
         for part in re.split(r"(?<!\\),\s+", rest):
             command = part
             while tag := _TAG.match(command):
                 # A tag holds for the commands behind it too, until its contrary.
                 password = {"NOPASSWD": False, "PASSWD": True}.get(tag[1], password)
                 command = command[tag.end() :]
-            rules.append({"as": found["run_as"], "password": password, "command": command})
+            rules.append({"run_as": found["run_as"], "password": password, "command": command})
     return rules
 
 
@@ -210,8 +230,7 @@ def _run(*command: str) -> str:
         check=False,
         timeout=_PATIENCE,
     )
-    # sudo says by 1 that an account may do nothing.
-    if done.returncode not in (0, *((1,) if command[0] == "sudo" else ())):
+    if done.returncode != 0:
         raise SystemExit(f"{shlex.join(command)} failed: {done.stderr.strip()}")
     return done.stdout
 
