@@ -158,25 +158,32 @@ def _keys(file: Path) -> Iterator[dict[str, str]]:
 
 def authorized_key(line: str) -> dict[str, str] | None:
     """A line of authorized_keys; None for a comment and for what is no key."""
-    options = ""
-    rest = line.strip()
+    options, rest = "", line.strip()
     if rest.startswith("#"):
         return None
-    if not _KEY_TYPE.match(rest.partition(" ")[0]):
+    found = _key(rest)
+    if found is None:
         # Options hold blanks between quotes only, and there a quote is written \".
-        found = re.match(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', rest)
-        options, rest = (found.group(), rest[found.end() :].strip()) if found else ("", "")
-    fields = rest.split(None, 2)
-    if len(fields) < 2 or not _KEY_TYPE.match(fields[0]):
-        return None
+        before = re.match(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', rest)
+        options = before.group() if before else ""
+        found = _key(rest[len(options) :])
+    return None if found is None else found | {"options": options}
+
+
+def _key(text: str) -> dict[str, str] | None:
+    """The key that a text begins with, its kind as the key itself says."""
+    fields = text.split(None, 2)
     try:
-        digest = hashlib.sha256(base64.b64decode(fields[1], validate=True)).digest()
-    except ValueError:
+        blob = base64.b64decode(fields[1], validate=True)
+        kind = blob[4 : 4 + int.from_bytes(blob[:4])].decode("ascii")
+    except (IndexError, ValueError):
         return None
+    if not _KEY_TYPE.match(kind):
+        return None
+    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
     return {
-        "kind": fields[0],
-        "fingerprint": "SHA256:" + base64.b64encode(digest).decode().rstrip("="),
-        "options": options,
+        "kind": kind,
+        "fingerprint": f"SHA256:{digest}",
         "comment": fields[2] if len(fields) == 3 else "",
     }
 
@@ -184,7 +191,7 @@ def authorized_key(line: str) -> dict[str, str] | None:
 def sudo_rules(text: str) -> list[dict[str, Any]]:
     """What `sudo -l -U` grants: as whom, with a password or without, which commands."""
     rules = []
-    asked = "!authenticate" not in text.partition("User ")[0].replace(",", " ").split()
+    asked = "!authenticate" not in text.partition("\nUser ")[0].replace(",", " ").split()
     for line in text.splitlines():
         found = _RULE.match(line.strip())
         if not found or not line.startswith(" "):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from orchestrator.access.live import Key, LiveAccount, Rule
@@ -10,6 +10,7 @@ from orchestrator.environment import MachineAccount, People, Person, PublicKey
 
 # Groups of the role `accounts` by which it knows whom it made: they carry no right of their own.
 _OURS = "pas-"
+_ESCAPED = re.compile(r"\\([,:=\\])")
 _OPTION = re.compile(r'(\w[\w-]*)(?:="((?:[^"\\]|\\.)*)")?')
 
 
@@ -160,13 +161,24 @@ def _binding_deviations(live: Sequence[Key], one: MachineAccount) -> Iterator[st
 def _rules(one: Person | MachineAccount, people: People) -> list[Rule]:
     """What sudo is to allow, as the role `accounts` writes it: a person gives their password."""
     lines = people.sudo_of(one)
-    commands = ("ALL",) if "ALL" in lines else lines
+    if "ALL" in lines:
+        lines = ("ALL",)
+    # A command line without arguments is one that takes none, which sudoers writes `""`.
+    commands = (line if line == "ALL" or " " in line else f'{line} ""' for line in lines)
     return [Rule("root", isinstance(one, Person), command) for command in commands]
 
 
 def _sudo_deviations(live: Sequence[Rule], declared: Sequence[Rule]) -> Iterator[str]:
-    yield from (f"may run {rule}: undeclared" for rule in live if rule not in declared)
-    yield from (f"may not run {rule}" for rule in declared if rule not in live)
+    held = {_plain(rule): rule for rule in live}
+    yield from (f"may run {rule}: undeclared" for rule in live if _plain(rule) not in declared)
+    yield from (f"may not run {rule}" for rule in declared if rule not in held)
+
+
+def _plain(rule: Rule) -> Rule:
+    """The rule as people.yml would have it: unescaped, and who is root may be anybody anyway."""
+    command = _ESCAPED.sub(r"\1", rule.command)
+    everything = command == "ALL" and rule.run_as in ("ALL", "ALL : ALL")
+    return replace(rule, command=command, run_as="root" if everything else rule.run_as)
 
 
 def _named(key: Key) -> str:
