@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from orchestrator.access.live import Key, LiveAccount, Rule
-from orchestrator.environment import MachineAccount, People, Person, PublicKey
+from orchestrator.environment import MachineAccount, People, Person, PublicKey, Right
 
 # Groups of the role `accounts` by which it knows whom it made: they carry no right of their own.
 _OURS = "pas-"
@@ -25,7 +25,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Line:
-    """One account on one host; `deviations` says in words what is not as declared."""
+    """One account on one host; `deviations` says in words what is not as declared.
+
+    `rights` are those that it is given, as people.yml describes them.
+    """
 
     host: str
     account: str
@@ -33,6 +36,7 @@ class Line:
     deviations: tuple[str, ...]
     live: LiveAccount | None
     declared: Person | MachineAccount | None
+    rights: tuple[str, ...] = ()
 
     @property
     def who(self) -> str:
@@ -63,16 +67,17 @@ def compare(
     lines = []
     for one in people.on(host):
         found = there.pop(one.account, None)
+        rights = tuple(right.description for right in _rights(one, people))
         if found is None:
             absent = "declared, but no account there by which anything could be done"
-            lines.append(Line(host, one.account, State.MISSING, (absent,), None, one))
+            lines.append(Line(host, one.account, State.MISSING, (absent,), None, one, rights))
             continue
         keys = one.keys
         if isinstance(one, MachineAccount) and one.keys_variable:
             keys = tuple(resolved_keys.get(one.keys_variable, ()))
         what = tuple(_deviations(found, one, keys, people))
         state = State.DIFFERING if what else State.DECLARED
-        lines.append(Line(host, one.account, state, what, found, one))
+        lines.append(Line(host, one.account, state, what, found, one, rights))
     for stranger in there.values():
         what = tuple(_powers(stranger))
         if stranger.account in system_shells and what == ("has a shell",):
@@ -109,8 +114,8 @@ def _deviations(
         if live.has_password:
             yield f"has a password ({live.password}), which no machine account may have"
         yield from _binding_deviations(live.keys, one)
-        groups = set()
     yield from _sudo_deviations(live.sudo, _rules(one, people))
+    groups = {group for right in _rights(one, people) for group in right.groups}
     held = {group for group in live.groups if not group.startswith(_OURS)} - {live.account}
     yield from (f"is in the group {group}, undeclared" for group in sorted(held - groups))
     yield from (f"is not in the group {group}" for group in sorted(groups - held))
@@ -156,6 +161,11 @@ def _binding_deviations(live: Sequence[Key], one: MachineAccount) -> Iterator[st
             forced = f"forced to `{command}`" if command else "free to run anything"
             declared = f"`{one.forced_command}`" if one.forced_command else "no forced command"
             yield f"its key {key.fingerprint} is {forced}, declared {declared}"
+
+
+def _rights(one: Person | MachineAccount, people: People) -> list[Right]:
+    given = one.rights if isinstance(one, Person) else ()
+    return [right for right in people.rights if right.name in given]
 
 
 def _rules(one: Person | MachineAccount, people: People) -> list[Rule]:

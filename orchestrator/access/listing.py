@@ -18,6 +18,17 @@ from orchestrator.runs import recorded
 
 
 @dataclass(frozen=True)
+class Reviewed:
+    """An account over all hosts that know it; `state` is the worst of them."""
+
+    account: str
+    who: str
+    rights: tuple[str, ...]
+    hosts: tuple[str, ...]
+    state: State
+
+
+@dataclass(frozen=True)
 class AccessList:
     """Every account on every host; of the hosts in `live.missing` nothing can be said."""
 
@@ -54,13 +65,22 @@ class AccessList:
         return "; ".join([said or "no account was seen", *unseen])
 
     @property
-    def hosts_by_account(self) -> dict[str, tuple[str, ...]]:
-        """The hosts on which each live account can do something, the accounts as listed."""
-        found: dict[str, tuple[str, ...]] = {}
-        for host, accounts in self.live.accounts.items():
-            for account in accounts:
-                found[account.account] = (*found.get(account.account, ()), host)
-        return found
+    def reviewed(self) -> tuple["Reviewed", ...]:
+        """What a review decides on: each live account once, over all hosts."""
+        lines: dict[str, list[Line]] = {}
+        for line in self.lines:
+            if line.live:
+                lines.setdefault(line.account, []).append(line)
+        return tuple(
+            Reviewed(
+                account,
+                found[0].who,
+                found[0].rights,
+                tuple(line.host for line in found),
+                max((line.state for line in found), key=list(State).index),
+            )
+            for account, found in lines.items()
+        )
 
     @property
     def digest(self) -> str:

@@ -14,7 +14,7 @@ from orchestrator.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from orchestrator.access.edit import Change
-    from orchestrator.access.listing import AccessList
+    from orchestrator.access.listing import AccessList, Reviewed
     from orchestrator.access.review import Decision
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -91,11 +91,10 @@ def review(environment_name: str, decisions_file: Path | None, *, as_json: bool)
             "nothing was written",
             next_step="make every host answer (pas-infra doctor), then review again",
         )
-    hosts_of = found.hosts_by_account
     file = record_review(
         environment.directory,
-        decisions if decisions is not None else [_decide(*each) for each in hosts_of.items()],
-        accounts=hosts_of,
+        decisions if decisions is not None else [_decide(each) for each in found.reviewed],
+        accounts={each.account for each in found.reviewed},
         live_list=found.digest,
         hosts=list(found.live.accounts),
         by=current_operator(),
@@ -259,19 +258,21 @@ def _ask_hosts(environment_name: str, hosts: tuple[str, ...]) -> "AccessList":
         return listed(environment, select(environment, limit=hosts).hosts)
 
 
-def _decide(account: str, hosts: tuple[str, ...]) -> "Decision":
+def _decide(on: "Reviewed") -> "Decision":
     from orchestrator.access.review import Choice, Decision
 
+    known = ": ".join(filter(None, (on.who, ", ".join(on.rights)))) or "nobody knows who"
+    click.echo(f"\n{known} ({on.state} on {', '.join(on.hosts)})", err=True)
     choice = click.Choice(get_args(Choice))
     try:
-        decision: Choice = click.prompt(f"{account} on {', '.join(hosts)}", type=choice, err=True)
+        decision: Choice = click.prompt(on.account, type=choice, err=True)
         remark = click.prompt("  why", err=True)
     except click.Abort as stop:
         raise Interrupted(
             "not every account was decided on: nothing was written",
             next_step="decide on each, or give --decisions FILE where nobody is there to answer",
         ) from stop
-    return Decision(account, decision, remark)
+    return Decision(on.account, decision, remark)
 
 
 def _write(change: "Change", *, yes: bool) -> bool:

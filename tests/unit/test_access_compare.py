@@ -224,3 +224,13 @@ def test_one_account_alone() -> None:
         found.of_account("nobody")
     # Of a host that was not seen nobody can say that the account is not there.
     assert listed(web2="off").of_account("nobody").exit_code is ExitCode.INCOMPLETE
+
+
+def test_a_review_decides_on_each_account_once_by_its_worst_host() -> None:
+    anna, ben = LIVE["anna"], LIVE["ben"]
+    lines = [*compared(anna, ben), *compared(replace(anna, keys=()), host="web2")]
+    found = AccessList(tuple(lines), Live({"web1": (anna, ben), "web2": (anna,)}, {})).reviewed
+    assert [(each.account, each.hosts, each.state) for each in found] == [
+        ("anna", ("web1", "web2"), State.DIFFERING), ("ben", ("web1",), State.DECLARED)
+    ]  # fmt: skip
+    assert (found[0].who, found[0].rights) == ("Anna", ("Everything",))
