@@ -37,6 +37,9 @@ def accounts() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for entry in pwd.getpwall():
         password, valid_until = shadow.get(entry.pw_name, ("none", None))
+        # Anything else counts, and then that of /etc/shadow does not.
+        if entry.pw_passwd != "x":  # noqa: S105
+            password = password_kind(entry.pw_passwd)
         groups = sorted(map(_group, os.getgrouplist(entry.pw_name, entry.pw_gid)))
         sshd = sshd_settings(_run("sshd", "-T", "-C", f"user={entry.pw_name},{_FROM}"))
         account = {

@@ -63,7 +63,9 @@ def compare(
     `resolved_keys` are the keys of the variables that machine accounts name; `system_shells` the
     accounts of the system that may have a shell.
     """
-    there = {account.account: account for account in live}
+    there: dict[str, LiveAccount] = {}
+    # Of two entries of one name the system takes the first: the other is nobody's.
+    twice = [one for one in live if there.setdefault(one.account, one) is not one]
     lines = []
     for one in people.on(host):
         found = there.pop(one.account, None)
@@ -78,8 +80,10 @@ def compare(
         what = tuple(_deviations(found, one, keys, people))
         state = State.DIFFERING if what else State.DECLARED
         lines.append(Line(host, one.account, state, what, found, one, rights))
-    for stranger in there.values():
+    for stranger in (*there.values(), *twice):
         what = tuple(_powers(stranger))
+        if stranger in twice:
+            what = ("is a second entry of this name", *what)
         if stranger.account in system_shells and what == ("has a shell",):
             lines.append(Line(host, stranger.account, State.DECLARED, (), stranger, None))
         else:

@@ -106,7 +106,7 @@ def review(environment_name: str, decisions_file: Path | None, *, as_json: bool)
         print_json({**reviews[-1], "file": file, "next_due": due})
     else:
         click.echo(f"recorded in {file}; the next review is due on {due}")
-    say_what_follows(reviews[-1]["decisions"], found, environment.name)
+    say_what_follows(reviews[-1]["decisions"], found, environment_name)
 
 
 @command.command("grant", short_help="Declare a person in people.yml.")

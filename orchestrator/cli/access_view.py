@@ -159,6 +159,6 @@ def say_what_follows(
                 f"next:  pas-infra access revoke --env {environment_name} {account}", err=True
             )
         elif decision == "revoke":
-            click.echo(f"next:  close {account}, which nobody declared:", err=True)
+            click.echo(f"next:  {account} is declared nowhere: an apply closes it", err=True)
     if any(one["decision"] != "keep" for one in decisions):
         say_apply(environment_name)

@@ -187,6 +187,14 @@ def test_strangers_are_listed_with_what_they_could_do(
     assert list(line.deviations) == powers
 
 
+def test_a_second_entry_of_a_name_does_not_hide_behind_the_first() -> None:
+    lines = compared(*LIVE.values(), replace(LIVE["anna"], uid=0))
+    assert [line.state for line in lines] == [*[State.DECLARED] * 4, State.UNDECLARED]
+    assert lines[-1].deviations[:2] == (
+        "is a second entry of this name", "is root by another name (uid 0)"
+    )  # fmt: skip
+
+
 def test_a_shell_that_the_system_is_allowed_is_declared_and_no_more_than_that() -> None:
     state = compared(account("git"), system_shells=["git"])[-1].state
     assert state is State.DECLARED
