@@ -21,6 +21,8 @@ _HASHES = {"$y$": "yescrypt", "$gy$": "gost-yescrypt", "$7$": "scrypt", "$6$": "
            "$5$": "sha256", "$2": "bcrypt", "$1$": "md5"}  # fmt: skip
 _KEY_TYPE = re.compile(r"(?:sk-)?(?:ssh|ecdsa)-\S+\Z")
 _RULE = re.compile(r"\((?P<run_as>[^)]*)\)\s*(?P<rest>.*)\Z")
+_TAGS = {"NOPASSWD": {"password": False}, "PASSWD": {"password": True},
+         "NOEXEC": {"exec": False}, "EXEC": {"exec": True}}  # fmt: skip
 _TAG = re.compile(r"([A-Z_]+):\s+")
 _ACCEPTED = re.compile(r"Accepted \S+ for (\S+) from ")
 # From nowhere in particular: what a `Match Address` adds for some address is not seen.
@@ -192,21 +194,24 @@ def _key(text: str) -> dict[str, str] | None:
 
 
 def sudo_rules(text: str) -> list[dict[str, Any]]:
-    """What `sudo -l -U` grants: as whom, with a password or without, which commands."""
+    """What `sudo -l -U` grants: as whom, with a password or without, which commands.
+
+    `exec` says whether a command may start further programs.
+    """
     rules = []
-    asked = "!authenticate" not in text.partition("\nUser ")[0].replace(",", " ").split()
+    defaults = text.partition("\nUser ")[0].replace(",", " ").split()
     for line in text.splitlines():
         found = _RULE.match(line.strip())
         if not found or not line.startswith(" "):
             continue
-        rest, password = found["rest"], asked
-        for part in re.split(r"(?<!\\),\s+", rest):
+        tags = {"password": "!authenticate" not in defaults, "exec": "noexec" not in defaults}
+        for part in re.split(r"(?<!\\),\s+", found["rest"]):
             command = part
             while tag := _TAG.match(command):
                 # A tag holds for the commands behind it too, until its contrary.
-                password = {"NOPASSWD": False, "PASSWD": True}.get(tag[1], password)
+                tags |= _TAGS.get(tag[1], {})
                 command = command[tag.end() :]
-            rules.append({"run_as": found["run_as"], "password": password, "command": command})
+            rules.append({"run_as": found["run_as"], "command": command, **tags})
     return rules
 
 

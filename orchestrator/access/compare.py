@@ -174,12 +174,18 @@ def _rights(one: Person | MachineAccount, people: People) -> list[Right]:
 
 def _rules(one: Person | MachineAccount, people: People) -> list[Rule]:
     """What sudo is to allow, as the role `accounts` writes it: a person gives their password."""
-    lines = people.sudo_of(one)
-    if "ALL" in lines:
-        lines = ("ALL",)
+    person = isinstance(one, Person)
+    if people.administers(one):
+        return [Rule("root", person, True, "ALL")]  # noqa: FBT003 - may start anything
+    if isinstance(one, MachineAccount):
+        granted = [(line, True) for line in one.sudo]
+    else:
+        granted = [(line, right.exec) for right in _rights(one, people) for line in right.sudo]
     # A command line without arguments is one that takes none, which sudoers writes `""`.
-    commands = (line if line == "ALL" or " " in line else f'{line} ""' for line in lines)
-    return [Rule("root", isinstance(one, Person), command) for command in commands]
+    return [
+        Rule("root", person, others, line if " " in line else f'{line} ""')
+        for line, others in granted
+    ]
 
 
 def _sudo_deviations(live: Sequence[Rule], declared: Sequence[Rule]) -> Iterator[str]:

@@ -30,16 +30,21 @@ class Key:
 
 @dataclass(frozen=True)
 class Rule:
-    """A command that sudo allows; `run_as` is `root`, or `ALL : ALL` and the like."""
+    """A command that sudo allows; `run_as` is `root`, or `ALL : ALL` and the like.
+
+    `exec` says whether the command may start further programs.
+    """
 
     run_as: str
     password: bool
+    exec: bool
     command: str
 
     def __str__(self) -> str:
         what = "everything" if self.command == "ALL" else self.command
         whom = "anybody" if self.run_as.startswith("ALL") else self.run_as
-        return f"{what} as {whom}{'' if self.password else ', no password'}"
+        others = ", starting others" if self.exec and self.command != "ALL" else ""
+        return f"{what} as {whom}{others}{'' if self.password else ', no password'}"
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,10 @@ def recorded(name: str) -> str:
     return (RECORDED / f"{name}.txt").read_text()
 
 
-def rule(command: str, run_as: str = "root", *, password: bool = True) -> dict[str, Any]:
-    return {"run_as": run_as, "password": password, "command": command}
+def rule(
+    command: str, run_as: str = "root", *, password: bool = True, others: bool = True
+) -> dict[str, Any]:
+    return {"run_as": run_as, "password": password, "exec": others, "command": command}
 
 
 RULES: dict[str, list[dict[str, Any]]] = {
@@ -42,8 +44,8 @@ RULES: dict[str, list[dict[str, Any]]] = {
     "sudo-many": [
         rule("/usr/bin/systemctl restart chrony.service", password=False),
         rule(r"/usr/bin/cut -f1\,2 /etc/shadow", password=False),
-        rule("/usr/bin/less /var/log/syslog"),
-        rule("!/usr/bin/su"),
+        rule("/usr/bin/less /var/log/syslog", others=False),
+        rule("!/usr/bin/su", others=False),
         rule("/usr/bin/id", "www-data, backup : adm"),
         rule(
             "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 /usr/bin/true",

@@ -53,14 +53,20 @@ def account(name: str, **given: Any) -> LiveAccount:
     return LiveAccount(**standard | given)
 
 
+def allowed(
+    command: str, run_as: str = "root", *, password: bool = True, others: bool = False
+) -> Rule:
+    return Rule(run_as, password, others or command == "ALL", command)
+
+
 LIVE = {
     "anna": account("anna", second_factor="fido2", keys=(key("anna"),), password="yescrypt",  # noqa: S106
-                    sudo=(Rule("root", password=True, command="ALL"),),
+                    sudo=(allowed("ALL"),),
                     groups=("anna", "pas-fido2", "pas-people")),
     "ben": account("ben", second_factor="totp", keys=(key("ben"),),
                    groups=("ben", "pas-people", "pas-totp", "systemd-journal"),
-                   sudo=(Rule("root", password=True, command=RIGHTS[1].sudo[0]),)),
-    "runner": account("runner", sudo=(Rule("root", password=False, command="ALL"),),
+                   sudo=(allowed(RIGHTS[1].sudo[0]),)),
+    "runner": account("runner", sudo=(allowed("ALL", password=False),),
                       keys=(key("runner", 'from="192.0.2.40,2001:db8::/64",restrict'),)),
     "pull": account(
         "pull", keys=(key("pull", 'from="192.0.2.41",restrict,command="/usr/bin/borg serve"'),)
@@ -80,7 +86,7 @@ def test_what_is_as_declared_has_nothing_to_say() -> None:
 
 @pytest.mark.parametrize("run_as", ["root", "ALL", "ALL : ALL"])
 def test_who_may_run_everything_as_root_may_be_anybody(run_as: str) -> None:
-    rules = (Rule(run_as, password=True, command="ALL"),)
+    rules = (allowed("ALL", run_as),)
     line = compared(replace(LIVE["anna"], sudo=rules))[0]
     assert line.state is State.DECLARED
 
@@ -99,9 +105,16 @@ def test_a_command_line_is_the_one_that_sudoers_means(
     declared: str, live: str, *, same: bool
 ) -> None:
     people = replace(PEOPLE, rights=(RIGHTS[0], replace(RIGHTS[1], sudo=(declared,))))
-    ben = replace(LIVE["ben"], sudo=(Rule("root", password=True, command=live),))
+    ben = replace(LIVE["ben"], sudo=(allowed(live),))
     lines = {line.account: line for line in compare("web1", [ben], people, resolved_keys={})}
     assert (lines["ben"].state is State.DECLARED) == same, lines["ben"].deviations
+
+
+def test_a_right_may_let_its_commands_start_others() -> None:
+    people = replace(PEOPLE, rights=(RIGHTS[0], replace(RIGHTS[1], exec=True)))
+    ben = replace(LIVE["ben"], sudo=(allowed(RIGHTS[1].sudo[0], others=True),))
+    lines = {line.account: line for line in compare("web1", [ben], people, resolved_keys={})}
+    assert lines["ben"].state is State.DECLARED
 
 
 DIFFERENT: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -119,10 +132,13 @@ DIFFERENT: list[tuple[str, dict[str, Any], list[str]]] = [
     ("anna", {"second_factor": "totp"}, ["second factor totp, declared fido2"]),
     ("ben", {"second_factor": "none"}, ["second factor none, declared totp"]),
     ("anna", {"sudo": ()}, ["may not run everything as root"]),
-    ("anna", {"sudo": (Rule("root", password=False, command="ALL"),)},
+    ("anna", {"sudo": (allowed("ALL", password=False),)},
      ["may run everything as root, no password: undeclared", "may not run everything as root"]),
-    ("ben", {"sudo": (*LIVE["ben"].sudo, Rule("ALL : ALL", password=True, command="/usr/bin/vi"))},
+    ("ben", {"sudo": (*LIVE["ben"].sudo, allowed("/usr/bin/vi", "ALL : ALL"))},
      ["may run /usr/bin/vi as anybody: undeclared"]),
+    ("ben", {"sudo": (allowed(RIGHTS[1].sudo[0], others=True),)},
+     [f"may run {RIGHTS[1].sudo[0]} as root, starting others: undeclared",
+      f"may not run {RIGHTS[1].sudo[0]} as root"]),
     ("ben", {"groups": ("ben", "docker", "systemd-journal")},
      ["is in the group docker, undeclared"]),
     ("ben", {"groups": ("ben", "pas-totp")}, ["is not in the group systemd-journal"]),
@@ -167,11 +183,11 @@ def test_who_is_declared_for_another_host_only_is_undeclared() -> None:
     [
         (account("eve", keys=(key("eve"),)),
          ["has a shell", "has the key SHA256:eve eve@x (ssh-ed25519, /keys/eve)"]),
-        (account("eve", shell=False, sudo=(Rule("ALL", password=False, command="ALL"),)),
+        (account("eve", shell=False, sudo=(allowed("ALL", "ALL", password=False),)),
          ["may run everything as anybody, no password"]),
         (account("toor", shell=False, uid=0), ["is root by another name (uid 0)"]),
         (account("root", uid=0, password="sha512",  # noqa: S106
-                 sudo=(Rule("ALL", password=True, command="ALL"),)),
+                 sudo=(allowed("ALL", "ALL"),)),
          ["has a password (sha512)"]),
         (account("root", uid=0, keys=(key("k"),)),
          ["has the key SHA256:k k@x (ssh-ed25519, /keys/k)"]),
