@@ -37,7 +37,15 @@ def rule(
 
 
 RULES: dict[str, list[dict[str, Any]]] = {
-    "sudo-administrator": [rule("ALL")],
+    "sudo-administrator": [rule("ALL", "ALL : ALL")],
+    "sudo-operator": [rule("/usr/bin/systemctl restart chrony.service", others=False)],
+    "sudo-machine": [rule("ALL", "ALL : ALL", password=False)],
+    # `Defaults noexec`, which a tag outweighs.
+    "sudo-escaped": [
+        rule(r"/usr/bin/cut -f1\,2 a\:b\=c", others=False),
+        rule('/usr/bin/id ""'),
+        rule("sudoedit /etc/motd", others=False),
+    ],
     "sudo-untouched": [rule("ALL", "ALL : ALL"), rule("ALL", "ALL : ALL", password=False)],
     "sudo-group": [rule("ALL", "ALL", password=False)],
     "sudo-nobody": [],
@@ -80,6 +88,7 @@ def test_every_recording_of_sudo_is_read() -> None:
         ("sshd-fido2", "fido2", ["users"], False),
         ("sshd-totp", "totp", ["pas-people", "x"], True),
         ("sshd-machine", "none", ["pas-people"], True),
+        ("sshd-stranger", "none", ["nogroup"], False),
     ],
 )
 def test_what_sshd_asks(name: str, factor: str, groups: list[str], *, enters: bool) -> None:
