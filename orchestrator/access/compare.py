@@ -57,11 +57,13 @@ def compare(
     *,
     resolved_keys: Mapping[str, Sequence[PublicKey]],
     system_shells: Collection[str] = (),
+    declared_ways: Collection[str] = (),
 ) -> list[Line]:
     """Every account of the host and every account declared for it, declared ones first.
 
     `resolved_keys` are the keys of the variables that machine accounts name; `system_shells` the
-    accounts of the system that may have a shell.
+    accounts of the system that may have a shell, `declared_ways` the ways in that are declared
+    besides keys, as `sshd -T` names them.
     """
     there: dict[str, LiveAccount] = {}
     # Of two entries of one name the system takes the first: the other is nobody's.
@@ -77,7 +79,8 @@ def compare(
         keys = one.keys
         if isinstance(one, MachineAccount) and one.keys_variable:
             keys = tuple(resolved_keys.get(one.keys_variable, ()))
-        what = tuple(_deviations(found, one, keys, people))
+        ways = tuple(way for way in found.other_ways if way not in declared_ways)
+        what = tuple(_deviations(replace(found, other_ways=ways), one, keys, people))
         state = State.DIFFERING if what else State.DECLARED
         lines.append(Line(host, one.account, state, what, found, one, rights))
     for stranger in (*there.values(), *twice):

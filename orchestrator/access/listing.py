@@ -130,6 +130,7 @@ def list_access(environment: Environment, hosts: Sequence[str]) -> AccessList:
                 people,
                 resolved_keys=resolved.get(host, {}),
                 system_shells=_system_shells(environment, host),
+                declared_ways=_declared_ways(environment, host),
             )
         ]
         found = AccessList(tuple(lines), live)
@@ -158,6 +159,12 @@ def _key(variable: str, line: str) -> PublicKey:
             f"a key in the variable {variable} {fault}",
             next_step="make one by `ssh-keygen -t ed25519` and declare it there",
         ) from None
+
+
+def _declared_ways(environment: Environment, host: str) -> tuple[str, ...]:
+    # Whose certificates these are is for the checks of role ssh to say.
+    authorities = environment.host(host).variables.get("ssh_user_authorities")
+    return ("trustedusercakeys /etc/ssh/user_authorities",) if authorities else ()
 
 
 def _system_shells(environment: Environment, host: str) -> list[str]:

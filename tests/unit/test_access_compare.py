@@ -211,6 +211,13 @@ def test_a_second_entry_of_a_name_does_not_hide_behind_the_first() -> None:
     )  # fmt: skip
 
 
+def test_an_authority_that_is_declared_is_no_deviation() -> None:
+    way = "trustedusercakeys /etc/ssh/user_authorities"
+    anna = replace(LIVE["anna"], other_ways=(way,))
+    assert compared(anna, declared_ways=[way])[0].state is State.DECLARED
+    assert compared(anna, declared_ways=["trustedusercakeys /x"])[0].state is State.DIFFERING
+
+
 def test_a_shell_that_the_system_is_allowed_is_declared_and_no_more_than_that() -> None:
     state = compared(account("git"), system_shells=["git"])[-1].state
     assert state is State.DECLARED
