@@ -21,8 +21,15 @@ _HASHES = {"$y$": "yescrypt", "$gy$": "gost-yescrypt", "$7$": "scrypt", "$6$": "
            "$5$": "sha256", "$2": "bcrypt", "$1$": "md5"}  # fmt: skip
 _KEY_TYPE = re.compile(r"(?:sk-)?(?:ssh|ecdsa)-\S+\Z")
 _RULE = re.compile(r"\((?P<run_as>[^)]*)\)\s*(?P<rest>.*)\Z")
+_TAGS = {"NOPASSWD": {"password": False}, "PASSWD": {"password": True},
+         "NOEXEC": {"exec": False}, "EXEC": {"exec": True}}  # fmt: skip
 _TAG = re.compile(r"([A-Z_]+):\s+")
 _ACCEPTED = re.compile(r"Accepted \S+ for (\S+) from ")
+# From nowhere in particular: what a `Match Address` adds for some address is not seen.
+_FROM = "host=nowhere.invalid,addr=192.0.2.1,laddr=192.0.2.2,lport=22"
+# What lets an account in without a key of its own being listed anywhere.
+_OTHER_WAYS = ("authorizedkeyscommand", "trustedusercakeys", "hostbasedauthentication",
+               "gssapiauthentication", "kerberosauthentication")  # fmt: skip
 _PATIENCE = 60
 
 
@@ -31,21 +38,23 @@ def accounts() -> list[dict[str, Any]]:
     shadow = dict(_shadow())
     found: list[dict[str, Any]] = []
     for entry in pwd.getpwall():
-        password, expires = shadow.get(entry.pw_name, ("none", None))
-        groups = sorted(
-            {grp.getgrgid(gid).gr_name for gid in os.getgrouplist(entry.pw_name, entry.pw_gid)}
-        )
-        sshd = sshd_settings(_run("sshd", "-T", "-C", f"user={entry.pw_name},host=x,addr=::1"))
+        password, valid_until = shadow.get(entry.pw_name, ("none", None))
+        # Anything else counts, and then that of /etc/shadow does not.
+        if entry.pw_passwd != "x":  # noqa: S105
+            password = password_kind(entry.pw_passwd)
+        groups = sorted(map(_group, os.getgrouplist(entry.pw_name, entry.pw_gid)))
+        sshd = sshd_settings(_run("sshd", "-T", "-C", f"user={entry.pw_name},{_FROM}"))
         account = {
             "account": entry.pw_name,
             "uid": entry.pw_uid,
             "name": entry.pw_gecos.partition(",")[0],
             "shell": not entry.pw_shell.endswith(_NO_SHELL),
             "password": password,
-            "expires": expires,
+            "valid_until": valid_until,
             "groups": groups,
             "ssh": may_enter(sshd, entry.pw_name, groups),
             "second_factor": second_factor(sshd),
+            "other_ways": other_ways(sshd),
             "keys": [key for file in _key_files(sshd, entry) for key in _keys(file)],
             "sudo": sudo_rules(_run("sudo", "-l", "-U", entry.pw_name)),
         }
@@ -53,6 +62,13 @@ def accounts() -> list[dict[str, Any]]:
             found.append(account)
     seen = last_logins({account["account"] for account in found})
     return [account | {"last_login": seen.get(account["account"])} for account in found]
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def can_do_something(account: dict[str, Any]) -> bool:
@@ -67,10 +83,12 @@ def can_do_something(account: dict[str, Any]) -> bool:
 def _shadow() -> Iterator[tuple[str, tuple[str, str | None]]]:
     for line in Path("/etc/shadow").read_text().splitlines():
         fields = line.split(":")
-        expires = None
-        if fields[7:8] and fields[7]:
-            expires = (date(1970, 1, 1) + timedelta(days=int(fields[7]))).isoformat()
-        yield fields[0], (password_kind(fields[1]), expires)
+        yield fields[0], (password_kind(fields[1]), last_day(fields[7]))
+
+
+def last_day(expires: str) -> str | None:
+    """The last day of use: shadow(5) counts in days since 1970 to the first on which it is over."""
+    return (date(1970, 1, 1) + timedelta(days=int(expires) - 1)).isoformat() if expires else None
 
 
 def password_kind(field: str) -> str:
@@ -118,6 +136,12 @@ def second_factor(sshd: dict[str, list[str]]) -> str:
     return "fido2" if hardware and unlocked and methods == ["publickey"] else "none"
 
 
+def other_ways(sshd: dict[str, list[str]]) -> list[str]:
+    """What else sshd lets the account in by, as `sshd -T` names it."""
+    found = ((word, sshd.get(word, ["none"])[0]) for word in _OTHER_WAYS)
+    return [f"{word} {value}" for word, value in found if value not in ("none", "no")]
+
+
 def _key_files(sshd: dict[str, list[str]], entry: pwd.struct_passwd) -> Iterator[Path]:
     for pattern in " ".join(sshd.get("authorizedkeysfile", [])).split():
         if pattern != "none":
@@ -139,44 +163,55 @@ def _keys(file: Path) -> Iterator[dict[str, str]]:
 
 def authorized_key(line: str) -> dict[str, str] | None:
     """A line of authorized_keys; None for a comment and for what is no key."""
-    options = ""
-    rest = line.strip()
+    options, rest = "", line.strip()
     if rest.startswith("#"):
         return None
-    if not _KEY_TYPE.match(rest.partition(" ")[0]):
+    found = _key(rest)
+    if found is None:
         # Options hold blanks between quotes only, and there a quote is written \".
-        found = re.match(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', rest)
-        options, rest = (found.group(), rest[found.end() :].strip()) if found else ("", "")
-    fields = rest.split(None, 2)
-    if len(fields) < 2 or not _KEY_TYPE.match(fields[0]):
-        return None
+        before = re.match(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', rest)
+        options = before.group() if before else ""
+        found = _key(rest[len(options) :])
+    return None if found is None else found | {"options": options}
+
+
+def _key(text: str) -> dict[str, str] | None:
+    """The key that a text begins with, its kind as the key itself says."""
+    fields = text.split(None, 2)
     try:
-        digest = hashlib.sha256(base64.b64decode(fields[1], validate=True)).digest()
-    except ValueError:
+        blob = base64.b64decode(fields[1], validate=True)
+        kind = blob[4 : 4 + int.from_bytes(blob[:4])].decode("ascii")
+    except (IndexError, ValueError):
         return None
+    if not _KEY_TYPE.match(kind):
+        return None
+    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
     return {
-        "kind": fields[0],
-        "fingerprint": "SHA256:" + base64.b64encode(digest).decode().rstrip("="),
-        "options": options,
+        "kind": kind,
+        "fingerprint": f"SHA256:{digest}",
         "comment": fields[2] if len(fields) == 3 else "",
     }
 
 
 def sudo_rules(text: str) -> list[dict[str, Any]]:
-    """What `sudo -l -U` grants: as whom, with a password or without, which commands."""
+    """What `sudo -l -U` grants: as whom, with a password or without, which commands.
+
+    `exec` says whether a command may start further programs.
+    """
     rules = []
+    defaults = text.partition("\nUser ")[0].replace(",", " ").split()
     for line in text.splitlines():
         found = _RULE.match(line.strip())
         if not found or not line.startswith(" "):
             continue
-        rest, password = found["rest"], True
-        for part in re.split(r"(?<!\\),\s+", rest):
+        tags = {"password": "!authenticate" not in defaults, "exec": "noexec" not in defaults}
+        for part in re.split(r"(?<!\\),\s+", found["rest"]):
             command = part
             while tag := _TAG.match(command):
                 # A tag holds for the commands behind it too, until its contrary.
-                password = {"NOPASSWD": False, "PASSWD": True}.get(tag[1], password)
+                tags |= _TAGS.get(tag[1], {})
                 command = command[tag.end() :]
-            rules.append({"as": found["run_as"], "password": password, "command": command})
+            rules.append({"run_as": found["run_as"], "command": command, **tags})
     return rules
 
 
@@ -210,8 +245,7 @@ def _run(*command: str) -> str:
         check=False,
         timeout=_PATIENCE,
     )
-    # sudo says by 1 that an account may do nothing.
-    if done.returncode not in (0, *((1,) if command[0] == "sudo" else ())):
+    if done.returncode != 0:
         raise SystemExit(f"{shlex.join(command)} failed: {done.stderr.strip()}")
     return done.stdout
 

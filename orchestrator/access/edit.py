@@ -11,8 +11,9 @@ import yaml
 from orchestrator.environment import load_environment
 from orchestrator.environment.lines import parse, read_text
 from orchestrator.environment.spelling import remedy
+from orchestrator.environment.ssh_keys import public_key
 from orchestrator.environment.writing import replace_text
-from orchestrator.errors import ConfigurationInvalid, PasInfraError
+from orchestrator.errors import ConfigurationInvalid, PasInfraError, Problem
 
 _PARTS = ("persons", "machines")
 _FLOW = ("place", "rights", "hosts")  # on one line, as the examples have them
@@ -56,10 +57,11 @@ def grant(directory: Path, person: Mapping[str, Any]) -> Change:
     """
     file, before, nodes = _read(directory)
     account = person["account"]
-    if account in dict(_accounts(nodes)):
+    known = dict(_accounts(nodes))
+    if account in known:
         raise PasInfraError(
             f"`{account}` is declared already",
-            where=file,
+            where=f"{file}:{known[account][1].start_mark.line + 1}",
             next_step="change its entry there, or revoke it first",
         )
     persons = nodes["persons"]
@@ -90,13 +92,13 @@ def revoke(directory: Path, account: str, *, operator: str) -> Change:
             where=file,
             next_step=remedy(account, known, f"name one of: {', '.join(known)}"),
         )
+    part, node = known[account]
     if account == operator:
         raise PasInfraError(
             f"you are `{account}`: nobody revokes their own access",
-            where=file,
+            where=f"{file}:{node.start_mark.line + 1}",
             next_step="have another administrator do it",
         )
-    part, node = known[account]
     _refuse_flow(file, nodes[part])
     lines = before.splitlines(keepends=True)
     # The block holds the comments among its lines; those above it may speak of more than it.
@@ -108,6 +110,25 @@ def revoke(directory: Path, account: str, *, operator: str) -> Change:
         key = next(i for i, line in enumerate(lines) if line.startswith(f"{part}:"))
         lines[key] = f"{part}: []\n"
     return _judged(Change(file, before, "".join(lines)))
+
+
+def read_key(file: Path) -> str:
+    """The public key in a file, as ssh-keygen writes it; raises PasInfraError for anything else."""
+    text = file.read_text("utf-8", errors="replace").strip()
+    try:
+        if "PRIVATE KEY" in text:
+            raise ValueError("is a private one, which nobody may be given")
+        if len(text.splitlines()) > 1:
+            raise ValueError("is not alone: the file has several lines")
+        public_key(text)
+    except ValueError as fault:
+        raise PasInfraError(
+            f"the key {fault}",
+            where=f"{file}:1",
+            next_step="name the .pub file of one key; `ssh-keygen -t ed25519-sk -O "
+            "verify-required` makes one in a token, -t ed25519 one beside a one-time code",
+        ) from None
+    return text
 
 
 def _read(directory: Path) -> tuple[Path, str, dict[str, yaml.SequenceNode]]:
@@ -185,6 +206,22 @@ def _inline(value: object) -> str:
 
 
 def _judged(change: Change) -> Change:
-    """The change, once the environment was found valid with it."""
-    load_environment(change.file.parent, drafts={"people": change.after})
+    """The change, once it was found to bring no fault into the environment.
+
+    One that is there already is no reason: where two accounts have ended, one goes after the other.
+    """
+    faults = _faults(change.file.parent, change.after)
+    if faults:
+        known = {fault.what for fault in _faults(change.file.parent, change.before)}
+        new = [fault for fault in faults if fault.what not in known]
+        if new:
+            raise ConfigurationInvalid(new)
     return change
+
+
+def _faults(directory: Path, text: str) -> Sequence[Problem]:
+    try:
+        load_environment(directory, drafts={"people": text})
+    except ConfigurationInvalid as invalid:
+        return invalid.problems
+    return ()

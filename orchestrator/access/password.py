@@ -27,17 +27,27 @@ class Generated:
 
     text: str
     entropy: float
+    drawn_from: str
+
+    @property
+    def strength(self) -> str:
+        """How long and how strong it is, in words that give nothing of it away."""
+        return (
+            f"{len(self.text)} characters, drawn from {self.drawn_from}: "
+            f"{self.entropy:.0f} bits (PG-078 asks {LEAST_ENTROPY:.0f})"
+        )
 
 
 def generate_password(length: int) -> Generated:
     """Random characters of every class, no two the same in a row (as pam_pwquality may ask)."""
     alphabet = "".join(CLASSES)
-    made = Generated("", password_entropy(length))
-    _strong_enough(made.entropy, length, "--length")
-    while not _passes(made.text):
+    entropy = password_entropy(length)
+    _strong_enough(entropy, length, "--length")
+    text = ""
+    while not _passes(text):
         # Drawn anew as a whole: every password that passes stays as likely as another.
-        made = Generated("".join(secrets.choice(alphabet) for _ in range(length)), made.entropy)
-    return made
+        text = "".join(secrets.choice(alphabet) for _ in range(length))
+    return Generated(text, entropy, f"{len(alphabet)} letters, digits and signs")
 
 
 def password_entropy(length: int) -> float:
@@ -58,7 +68,11 @@ def generate_passphrase(words: int) -> Generated:
     entropy = syllables * math.log2(len(CONSONANTS) * len(VOWELS)) + math.log2(len(CLASSES[2]))
     _strong_enough(entropy, 2 * syllables, "--words")
     drawn = ("".join(_syllable() for _ in range(SYLLABLES_PER_WORD)) for _ in range(words))
-    return Generated(f"{'-'.join(drawn).capitalize()}-{secrets.choice(CLASSES[2])}", entropy)
+    return Generated(
+        f"{'-'.join(drawn).capitalize()}-{secrets.choice(CLASSES[2])}",
+        entropy,
+        f"{len(CONSONANTS) * len(VOWELS)} syllables and a digit",
+    )
 
 
 def _without_repeats(letters: int, length: int) -> int:

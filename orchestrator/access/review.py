@@ -6,10 +6,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+from orchestrator.environment.lines import read
 from orchestrator.environment.registers import Entry, append, read_register
-from orchestrator.errors import PasInfraError
+from orchestrator.environment.shape import shape_problems
+from orchestrator.errors import ConfigurationInvalid, PasInfraError
 
 REGISTER: Literal["access_reviews"] = "access_reviews"
+Choice = Literal["keep", "change", "revoke"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Decision:
     """What was decided of one account, and why."""
 
     account: str
-    decision: Literal["keep", "revoke"]
+    decision: Choice
     remark: str
 
 
@@ -55,6 +58,20 @@ def record_review(
         "decisions": [asdict(decision) for decision in decisions],
     }
     return append(directory, REGISTER, entry, today=today)
+
+
+def read_decisions(file: Path) -> list[Decision]:
+    """The decisions in a file, a list as it stands in the register.
+
+    Raises ConfigurationInvalid with every problem of the file.
+    """
+    document, problems = read(file)
+    if document is not None:
+        problems += shape_problems(document, REGISTER, within=("items", "properties", "decisions"))
+    if document is None or problems:
+        raise ConfigurationInvalid(problems)
+    entries: Any = document.data
+    return [Decision(**entry) for entry in entries]
 
 
 def read_reviews(directory: Path) -> tuple[Entry, ...]:

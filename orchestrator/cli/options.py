@@ -95,6 +95,26 @@ def complete_machine(
     return [CompletionItem(m.name) for m in machines if m.name.startswith(incomplete)]
 
 
+def complete_declared(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete accounts, hosts and rights, as far as the environment is valid."""
+    from orchestrator.environment import People, load_environment
+    from orchestrator.errors import PasInfraError
+
+    try:
+        environment = load_environment(ctx.params.get("environment_name") or "lab")
+    except PasInfraError:
+        return []
+    people = environment.people or People((), (), ())
+    names = {
+        "hosts": [host.name for host in environment.hosts],
+        "rights": [right.name for right in people.rights],
+        "account": [one.account for part in (people.persons, people.machines) for one in part],
+    }[str(param.name)]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 def environment_option(command: F) -> F:
     """`--env NAME`: the environment to work on."""
     return click.option(

@@ -42,11 +42,18 @@ def show_plan(plan: "Plan", to: "Console", *, complete: bool = True) -> None:
             for change in (c for c in changes if c.role == role):
                 measures = f" [dim]({', '.join(change.measures)})[/]" if change.measures else ""
                 to.print(f"    [yellow]~[/] {escape(change.task)}{measures}")
-                for line in change.diff.splitlines():
-                    to.print(f"      {_styled(escape(line))}")
+                show_diff(change.diff, to, indent=6)
     hosts = len({change.host for change in plan.changes})
     doubt = "" if complete else ", and more that could not be seen"
     to.print(f"[bold]Plan:[/] {len(plan.changes)} to change on {hosts} hosts{doubt}")
+
+
+def show_diff(diff: str, to: "Console", *, indent: int = 0) -> None:
+    """A unified diff in colours."""
+    from rich.markup import escape
+
+    for line in diff.splitlines():
+        to.print(f"{' ' * indent}{_styled(escape(line))}")
 
 
 def show_troubles(outcome: "PlayOutcome", to: "Console") -> None:

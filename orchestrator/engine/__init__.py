@@ -1,6 +1,6 @@
 """The Ansible engine: playbooks in, typed and reconciled results out."""
 
-from orchestrator.engine.connections import Connection, connections
+from orchestrator.engine.connections import Connection, connections, variables
 from orchestrator.engine.request import (
     PlayOutcome,
     PlayRequest,
@@ -22,4 +22,5 @@ __all__ = [
     "default_strategy",
     "mitogen_plugins",
     "play",
+    "variables",
 ]

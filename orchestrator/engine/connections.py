@@ -6,9 +6,10 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orchestrator.engine.private import private_directory
 from orchestrator.engine.run import vault_arguments
@@ -16,7 +17,7 @@ from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.paths import project_root
 
-_VARIABLES = {
+_CONNECTION = {
     "address": "ansible_host | default(inventory_hostname)",
     "port": "ansible_port | default(22)",
     "user": "ansible_user | default('')",
@@ -25,9 +26,6 @@ _VARIABLES = {
         "ansible_ssh_common_args | default('') + ' ' + ansible_ssh_extra_args | default('')"
     ),
 }
-_QUESTION = "{{ {%s} | to_json }}" % ", ".join(  # noqa: UP031 - braces of both kinds
-    f"'{name}': {expression}" for name, expression in _VARIABLES.items()
-)
 _ANSWER = re.compile(r"^(\S+) \| SUCCESS => (\{.*?^\})", re.MULTILINE | re.DOTALL)
 
 
@@ -80,6 +78,26 @@ def connections(environment: Environment, hosts: Sequence[str]) -> list[Connecti
 
     Raises PasInfraError when Ansible cannot resolve them.
     """
+    answers = _resolved(environment, hosts, _CONNECTION)
+    return [_connection(host, answers[host]) for host in hosts]
+
+
+def variables(
+    environment: Environment, hosts: Sequence[str], names: Sequence[str]
+) -> Mapping[str, Mapping[str, Any]]:
+    """Variables of each host with their templates resolved, None for one that is nowhere set.
+
+    For what is no secret. Raises PasInfraError when Ansible cannot resolve them.
+    """
+    return _resolved(environment, hosts, {name: f"{name} | default(none)" for name in names})
+
+
+def _resolved(
+    environment: Environment, hosts: Sequence[str], expressions: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """What the expressions, by their names, come to on each host."""
+    asked = ", ".join(f"'{name}': {expression}" for name, expression in expressions.items())
+    question = "{{ {" + asked + "} | to_json }}"
     with private_directory() as private:
         vault = (
             vault_arguments(environment.vault, environment.directory, private)
@@ -98,7 +116,7 @@ def connections(environment: Environment, hosts: Sequence[str]) -> list[Connecti
                 "-m",
                 "ansible.builtin.debug",
                 "-a",
-                f'msg="{_QUESTION}"',
+                f'msg="{question}"',
             ],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -121,11 +139,13 @@ def connections(environment: Environment, hosts: Sequence[str]) -> list[Connecti
             where=environment.directory,
             next_step=f"pas-infra env check {environment.name}",
         )
-    return [_connection(host, answers[host]) for host in hosts]
+    return {
+        host: json.loads(answer) if isinstance(answer, str) else answer
+        for host, answer in answers.items()
+    }
 
 
-def _connection(host: str, answer: str | dict[str, str]) -> Connection:
-    found = json.loads(answer) if isinstance(answer, str) else answer
+def _connection(host: str, found: Mapping[str, str]) -> Connection:
     identity = f"-i {shlex.quote(found['identity'])}" if found["identity"] else ""
     return Connection(
         host=host,

@@ -1,7 +1,7 @@
 """The shape of the files that people write: JSON Schemas, and their errors in plain words."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,13 +35,19 @@ def schema(name: SchemaName) -> Mapping[str, Any]:
     return found
 
 
-def shape_problems(document: Document, name: SchemaName) -> list[Problem]:
-    """Every way in which the document departs from its schema."""
+def shape_problems(
+    document: Document, name: SchemaName, *, within: Sequence[str] = ()
+) -> list[Problem]:
+    """Every way in which the document departs from its schema.
+
+    `within` leads to the part of the schema that the document is an instance of.
+    """
     from jsonschema import Draft202012Validator
 
-    validator = Draft202012Validator(
-        schema(name), format_checker=Draft202012Validator.FORMAT_CHECKER
-    )
+    rules = schema(name)
+    for step in within:
+        rules = rules[step]
+    validator = Draft202012Validator(rules, format_checker=Draft202012Validator.FORMAT_CHECKER)
     return [
         problem
         for error in validator.iter_errors(document.data)
