@@ -8,7 +8,7 @@ DEBIAN  := $(shell cat orchestrator/lab/packages.txt) python3-venv
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help apply test test-full check lint unit bench lock packages clean
+.PHONY: help apply test test-full check lint unit scan bench lock packages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -25,6 +25,9 @@ test-full: $(VENV)/ready packages ## the long tables and virtual machines too (d
 
 check: $(VENV)/ready ## the everyday loop: lint and unit tests, within a minute
 	$(BIN)/python tests/run.py --check
+
+scan: $(VENV)/ready packages ## OpenSCAP, Lynis and ssh-audit on a virtual machine; writes docs/scores.md
+	$(BIN)/python tests/scan/run.py
 
 bench: $(VENV)/ready packages ## a no-change apply with Mitogen and with the stock strategy
 	pas-infra lab up --name bench rbx7 sysfab bastion

@@ -11,6 +11,7 @@ from orchestrator.engine import (
     PlayStatus,
     Strategy,
     TaskStarted,
+    connections,
     play,
 )
 from orchestrator.environment import Environment
@@ -18,6 +19,7 @@ from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.paths import project_root
 from orchestrator.plan import Plan, beyond, make_plan, site_request, stale_because
+from orchestrator.reboot import Reboot, reboot, waiting
 from orchestrator.records import RunStatus, TaskResult
 from orchestrator.runs import Recorder, recorded, utc_now
 from orchestrator.selection import Selection
@@ -45,6 +47,8 @@ class Applied:
     rolled_back: tuple[str, ...]
     verification: Verification | None
     declined: bool = False
+    # The hosts on which something waits for a restart, and what became of it.
+    reboots: tuple[Reboot, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -53,6 +57,8 @@ class Applied:
             return ExitCode.INTERRUPTED
         if self.outcome is not None and self.outcome.status is not PlayStatus.OK:
             return EXIT_CODE_OF_PLAY[self.outcome.status]
+        if any(each.fault for each in self.reboots):
+            return ExitCode.ERROR
         return self.verification.exit_code if self.verification else ExitCode.OK
 
 
@@ -72,10 +78,12 @@ def apply(
     *,
     saved: Plan | None = None,
     confirm_timeout: int,
+    restart: bool = False,
 ) -> Applied:
     """Bring the hosts to the declared state and verify them; the run is recorded.
 
-    `confirm_timeout` is in seconds. Raises Locked when another apply holds the environment, and
+    `confirm_timeout` is in seconds. With `restart`, the hosts on which something waits for it are
+    restarted before they are verified. Raises Locked when another apply holds the environment, and
     PasInfraError when `saved`, a plan that was approved before, no longer holds.
     """
     options = {
@@ -84,6 +92,7 @@ def apply(
         "measures": selection.measures,
         "strategy": strategy,
         "confirm_timeout": confirm_timeout,
+        "reboot": restart,
     }
     if saved is not None:
         _refuse_stale(saved, environment)
@@ -100,7 +109,9 @@ def apply(
         elif not interaction.approve(plan):
             run.end_with(RunStatus.INTERRUPTED, "the operator declined the plan")
             return Applied(run.id, plan, None, (), None, declined=True)
-        return _carry_out(environment, selection, strategy, interaction, run, plan, confirm_timeout)
+        return _carry_out(
+            environment, selection, strategy, interaction, run, plan, confirm_timeout, restart
+        )
 
 
 def _carry_out(
@@ -111,6 +122,7 @@ def _carry_out(
     run: Recorder,
     plan: Plan,
     confirm_timeout: int,
+    restart: bool,  # noqa: FBT001
 ) -> Applied:
     def keep(progress: TaskStarted | TaskResult) -> None:
         run.keep(progress)
@@ -134,14 +146,24 @@ def _carry_out(
         run.end_with(RunStatus.FAILED, "\n".join(rolled_back))
     if outcome.status in (PlayStatus.FAILED, PlayStatus.INTERRUPTED):
         return Applied(run.id, plan, outcome, rolled_back, None)
-    if not check_files(selection):
-        return Applied(run.id, plan, outcome, rolled_back, None)
-    interaction.stage("verify")
-    verification = verify(environment, selection)
-    run.keep_checks(verification.checks)
-    if outcome.status is PlayStatus.OK:
+    reached = connections(environment, selection.hosts)
+    may_restart = restart and outcome.status is PlayStatus.OK
+    reboots = tuple(
+        reboot(reached, lambda host: interaction.stage(f"reboot {host}"))
+        if may_restart
+        else waiting(reached)
+    )
+    verification = None
+    if check_files(selection):
+        interaction.stage("verify")
+        verification = verify(environment, selection)
+        run.keep_checks(verification.checks)
+    faults = "; ".join(f"{each.host} {each.fault}" for each in reboots if each.fault)
+    if outcome.status is PlayStatus.OK and faults:
+        run.end_with(RunStatus.FAILED, faults)
+    elif outcome.status is PlayStatus.OK and verification:
         run.end_with(verification.run_status, verification.summary)
-    return Applied(run.id, plan, outcome, rolled_back, verification)
+    return Applied(run.id, plan, outcome, rolled_back, verification, reboots=reboots)
 
 
 def _settle(

@@ -39,7 +39,7 @@ def lint() -> list[Part]:
         Part("ruff check", ("ruff", "check", "--quiet", ".")),
         Part("ruff format", ("ruff", "format", "--quiet", "--check", ".")),
         Part("mypy", ("mypy",)),
-        *(mypy_alone(name) for name in ("tests/faults", "tests/e2e/lab")),
+        *(mypy_alone(name) for name in ("tests/faults", "tests/e2e/lab", "tests/scan")),
         Part("yamllint", ("yamllint", "--strict", ".")),
         Part("ansible-lint", ("ansible-lint", "--offline", "-q")),
     ]

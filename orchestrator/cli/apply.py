@@ -49,6 +49,12 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="A change that can lock out rolls back unless it is confirmed within this time.",
 )
+@click.option(
+    "--reboot",
+    "restart",
+    is_flag=True,
+    help="Restart the hosts that wait for it, one by one and the bastion last, before verifying.",
+)
 @json_option
 @click.pass_context
 def command(
@@ -61,6 +67,7 @@ def command(
     strategy: str | None,
     yes: bool,  # noqa: FBT001 - click passes options by name
     confirm_timeout: int,
+    restart: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Show the plan, ask, do it, verify it. With PLANFILE, do what that plan showed or nothing."""
@@ -98,6 +105,7 @@ def command(
             Interaction(approve=approve, stage=stages.begin, progress=stages.progress),
             saved=saved,
             confirm_timeout=confirm_timeout,
+            restart=restart,
         )
     _show(applied, as_json=as_json, store=environment.store_directory)
     return applied.exit_code
@@ -162,6 +170,14 @@ def _show(applied: "Applied", *, as_json: bool, store: Path) -> None:
         show_troubles(applied.outcome, told)
     for line in applied.rolled_back:
         told.print(f"[bold red]rolled back[/] {line}", markup=True)
+    for one in applied.reboots:
+        if one.is_back:
+            told.print(f"{one.host} was restarted and is back after {one.seconds:.0f} s")
+        else:
+            told.print(f"[bold]{one.host}[/] waits for a restart:", markup=True)
+            for reason in one.reasons:
+                told.print(f"  {reason}")
+            told.print(f"  {one.fault or 'next:  pas-infra apply --reboot'}")
     if applied.verification and not as_json:
         show_verification(applied.verification, console())
     if applied.declined:

@@ -149,6 +149,7 @@ def applied_as_json(applied: "Applied") -> dict[str, Any]:
         "failed": [result.__dict__ for result in outcome.failed] if outcome else [],
         "gaps": outcome.gaps if outcome else [],
         "rolled_back": applied.rolled_back,
+        "reboots": [each.__dict__ for each in applied.reboots],
         "verification": (
             verification_as_json(applied.verification) if applied.verification else None
         ),

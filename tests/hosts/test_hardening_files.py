@@ -57,6 +57,14 @@ def test_homes_are_closed(answers: Answers) -> None:
 
 
 @pytest.mark.pas("1.1.1")
+@pytest.mark.anssi("R50")
+def test_what_sessions_start_with_is_closed(answers: Answers) -> None:
+    """Nobody changes or reads what the session of another starts with."""
+    listed = answers("find /home -mindepth 2 -maxdepth 2 -type f -name '.*' -perm /037").split()
+    assert not listed, f"open to others: {', '.join(listed)}"
+
+
+@pytest.mark.pas("1.1.1")
 @pytest.mark.anssi("R52")
 def test_sockets_are_not_for_everybody(answers: Answers, declared: Declared) -> None:
     """Only the sockets and pipes that are meant for everybody can be written to by everybody."""

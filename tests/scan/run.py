@@ -1,0 +1,121 @@
+"""Scan a host with scanners that none of us wrote, before and after an apply: `make scan`.
+
+The host is a virtual machine of a lab of its own, at level *high*. docs/scores.md is written anew;
+exit code 2 says that a bar is missed, or that a rule fails for which tests/scan/reasons.yml has no
+reason.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+from report import Scan, write_report
+from scanners import PROFILES, read_lynis, read_oscap, read_ssh_audit
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).with_name("pas-infra")
+LAB, HOST, OUTSIDER, ADDRESS = "scan", "rbx7", "outsider", "198.18.0.11"
+CONTENT = "/usr/share/xml/scap/ssg/content/ssg-debian12-ds.xml"
+SCANNERS = "openscap-scanner ssg-debian lynis"
+# The content is for Debian 12, and asks the host whether it is one: everything would be "not
+# applicable". Nothing else in it is changed.
+OSCAP = rf"""
+sed 's/>^12\.\[0-9\]+\$</>^13.[0-9]+$</' {CONTENT} > /root/ds.xml
+! cmp -s {CONTENT} /root/ds.xml
+oscap xccdf eval --profile "xccdf_org.ssgproject.content_profile_$PROFILE" \
+    --results /root/results.xml /root/ds.xml > /root/oscap.log 2>&1 || [ $? = 2 ]
+cat /root/results.xml
+"""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The lab of the scans, and the environment that declares its host at level high."""
+
+    state: Path
+    environment: Path
+
+    def pas_infra(self, *arguments: str, codes: tuple[int, ...] = (0,), stdin: str = "") -> str:
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            env={
+                **os.environ,
+                "XDG_STATE_HOME": str(self.state),
+                "PAS_INFRA_LAB_DIR": str(self.state / "pas-infra/labs" / LAB),
+            },
+            cwd=ROOT,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in codes:
+            sys.exit(f"`pas-infra {' '.join(arguments)}` ended with {done.returncode}")
+        return done.stdout
+
+    def on(self, machine: str, script: str, **variables: str) -> str:
+        """Run a script as root on a machine."""
+        given = "".join(f"{name}={value}\n" for name, value in variables.items())
+        return self.pas_infra(
+            *("lab", "ssh", "--name", LAB, machine, "sudo sh -eus"), stdin=given + script
+        )
+
+
+def scan(lab: Lab, profiles: list[str]) -> Scan:
+    """What the scanners say of the host as it is now."""
+    evaluated = {p: read_oscap(lab.on(HOST, OSCAP, PROFILE=p)) for p in profiles}
+    lynis = lab.on(
+        HOST,
+        "lynis audit system --quick --quiet --no-colors --report-file /root/lynis.dat > /dev/null\n"
+        "cat /root/lynis.dat",
+    )
+    audited = lab.pas_infra(
+        *("lab", "ssh", "--name", LAB, OUTSIDER),
+        f"ssh-audit --skip-rate-test --json {ADDRESS} || true",
+    )
+    return Scan(evaluated, read_lynis(lynis), read_ssh_audit(audited))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", action="append", help="only these; all four without it")
+    parser.add_argument("--keep", action="store_true", help="leave the lab up")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="pas-infra-scan-") as scratch:
+        environment = Path(scratch) / "lab"
+        shutil.copytree(ROOT / "inventories/lab", environment)
+        variables = environment / f"host_vars/{HOST}.yml"
+        content = yaml.safe_load(variables.read_text("utf-8")) | {"hardening_level": "high"}
+        variables.write_text(yaml.safe_dump(content, explicit_start=True), "utf-8")
+        state = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local/state"))
+        lab = Lab(state, environment)
+        lab.pas_infra("lab", "down", "--name", LAB, "--erase")
+        try:
+            lab.pas_infra("lab", "up", "--name", LAB, HOST, "--backend", "qemu")
+            lab.pas_infra("lab", "up", "--name", LAB, OUTSIDER)
+            lab.on(HOST, f"apt-get update -qq && apt-get install -qq -y {SCANNERS} > /dev/null")
+            profiles = chosen.profile or list(PROFILES)
+            before = scan(lab, profiles)
+            # What does not hold is the scanners' to say here; what fails is in the run's output.
+            lab.pas_infra(
+                *("apply", "--yes", "--reboot", "--env", str(environment), "--limit", HOST),
+                codes=(0, 2),
+            )
+            after = scan(lab, profiles)
+        finally:
+            if not chosen.keep:
+                lab.pas_infra("lab", "down", "--name", LAB, "--erase")
+    missed = write_report(before, after, datetime.now(UTC).date())
+    print("docs/scores.md is written", *missed, sep="\n", file=sys.stderr)
+    return 2 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
