@@ -27,7 +27,9 @@ def command(environment_name: str, as_json: bool) -> int:  # noqa: FBT001 - clic
         print_json([asdict(diagnosis) for diagnosis in diagnoses])
     else:
         styles = {Health.GOOD: "green", Health.WARNING: "yellow", Health.BAD: "bold red"}
-        table = Table("what", "state", "found", "to do", box=None, header_style="bold")
+        table = Table(box=None, header_style="bold")
+        for column in ("what", "state", "found", "to do"):
+            table.add_column(column, overflow="fold")
         for diagnosis in diagnoses:
             table.add_row(
                 diagnosis.subject,

@@ -35,7 +35,7 @@ _TASK_STYLES = {
 }
 _VERDICT_STYLES = {Verdict.FAILS: "red", Verdict.UNMEASURED: "yellow", Verdict.WAIVED: "cyan"}
 _RIGHT = {"run", "duration", "tasks", *HostRecap.__dataclass_fields__}
-_COMMIT_LENGTH = 10
+_COMMIT_LENGTH = 8
 
 
 @click.command("history")
@@ -104,12 +104,14 @@ def _json_of_detail(detail: "RunDetail") -> dict[str, Any]:
 def _table(*columns: str) -> "Table":
     from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(
             column,
             justify="right" if column in _RIGHT else "left",
-            no_wrap=column in _RIGHT or column == "started",
+            # 80 columns hold all but a long commit, and nothing is cut.
+            no_wrap=column in _RIGHT or column in ("started", "command", "who", "status"),
+            overflow="fold",
         )
     return table
 

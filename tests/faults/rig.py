@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.lab.layout import LabLayout
 from orchestrator.paths import project_root, state_directory
 
 # A fixed place, so that the next session finds and removes what a killed one left running.
@@ -165,7 +166,8 @@ class Rig:
 
     def cut_power(self) -> None:
         """End the machine with everything in it, at once."""
-        script = f"grep -l '/pas-{LAB}[/@]' /proc/[0-9]*/cgroup | cut -d/ -f3 | xargs kill -KILL"
+        group = LabLayout(LAB, self.lab_directory).namespace
+        script = f"grep -l '/{group}[/@]' /proc/[0-9]*/cgroup | cut -d/ -f3 | xargs kill -KILL"
         subprocess.run([*SUDO, "sh", "-c", script], check=True)
 
 

@@ -100,7 +100,7 @@ def test_the_table_of_runs(store: Store, capsys: pytest.CaptureFixture[str]) -> 
         "duration",
     ]
     when = ["2026-03-01", "23:15"]
-    commit = "0123456789+dirty"
+    commit = "01234567+dirty"
     assert newest == [
         "2",
         *when,

@@ -71,7 +71,8 @@ class Lab:
     ) -> Done:
         """Run `pas-infra lab …` to its end; unless `code` is None, that exit code is asserted."""
         process = self.start(*arguments, environment=environment)
-        stdout, stderr = process.communicate(timeout=600)
+        # Longer than the program waits for a machine: what it says then says more than this.
+        stdout, stderr = process.communicate(timeout=900)
         done = Done(process.returncode, stdout, stderr)
         return done if code is None else done.expect(code)
 

@@ -170,7 +170,7 @@ def test_killed_while_it_builds_an_image(crash: Lab, tmp_path: Path) -> None:
 
 def test_name_of_a_namespace_that_a_reboot_left_is_no_hindrance(crash: Lab) -> None:
     subprocess.run(
-        [*SUDO, "sh", "-c", f"mkdir -p /run/netns; : > /run/netns/pas-{crash.name}"], check=True
+        [*SUDO, "sh", "-c", f"mkdir -p /run/netns; : > /run/netns/{crash.namespace}"], check=True
     )
     crash.do("down")
     crash.do("up", "rbx7")
