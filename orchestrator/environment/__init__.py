@@ -17,6 +17,7 @@ from orchestrator.environment.model import (
     Summary,
     Vault,
     Vaulted,
+    VulnerabilityData,
     Waiver,
 )
 from orchestrator.environment.secrets import clear_secrets
@@ -38,6 +39,7 @@ __all__ = [
     "Summary",
     "Vault",
     "Vaulted",
+    "VulnerabilityData",
     "Waiver",
     "clear_secrets",
     "environment_names",
