@@ -139,7 +139,7 @@ def _described(rules: Any) -> Iterator[tuple[str, str]]:
             yield from _described(inner)
 
 
-@pytest.mark.parametrize("name", ["environment", "hosts", "lab", "waivers"])
+@pytest.mark.parametrize("name", ["environment", "hosts", "lab", "vulnerabilities", "waivers"])
 def test_the_reference_says_what_the_schema_says(name: Any) -> None:
     page = (ROOT / "docs" / "reference" / "environment.md").read_text()
     described = list(_described(schema(name)))
