@@ -17,6 +17,7 @@ from orchestrator.environment.model import (
     Summary,
     Vault,
     Vaulted,
+    VulnerabilityData,
     Waiver,
 )
 from orchestrator.environment.people import accounts_on
@@ -39,6 +40,7 @@ __all__ = [
     "Summary",
     "Vault",
     "Vaulted",
+    "VulnerabilityData",
     "Waiver",
     "accounts_on",
     "clear_secrets",

@@ -1,7 +1,7 @@
 """From the files of a valid environment to its dataclasses."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from orchestrator.environment.model import (
     Place,
     Vault,
     Vaulted,
+    VulnerabilityData,
     Waiver,
 )
 from orchestrator.environment.people import build_people
@@ -52,6 +53,7 @@ def build_environment(
         people=build_people(documents["people"]) if "people" in documents else None,
         waivers=tuple(_waiver(entry) for entry in waivers or ()),
         files=tuple(sorted(sources | ({contract} if contract else set()))),
+        vulnerability_data=_vulnerability_data(declared.get("vulnerability_data", {})),
     )
 
 
@@ -64,6 +66,15 @@ def vault_of(declared: Document) -> Vault | None:
     if isinstance(command, list) and command:
         return Vault(None, tuple(str(word) for word in command))
     return None
+
+
+def _vulnerability_data(declared: Any) -> VulnerabilityData:
+    usual = VulnerabilityData()
+    hours = declared.get("max_age_hours")
+    return VulnerabilityData(
+        url=declared.get("url", usual.url),
+        max_age=timedelta(hours=hours) if hours else usual.max_age,
+    )
 
 
 def _host(name: str, declared: Any, inventory: Inventory, addresses: Mapping[str, str]) -> Host:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from orchestrator.environment.ssh_keys import PublicKey
+from orchestrator.environment.tracker_address import DEBIAN_SECURITY_TRACKER
 from orchestrator.errors import PasInfraError
 
 T = TypeVar("T")
@@ -35,6 +36,15 @@ class Vault:
 
     password_file: Path | None
     password_command: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class VulnerabilityData:
+    """Where the data of Debian's security tracker comes from, and how old it may be."""
+
+    url: str = DEBIAN_SECURITY_TRACKER
+    # A nightly run may fail once before the data is too old.
+    max_age: timedelta = timedelta(hours=48)
 
 
 @dataclass(frozen=True)
@@ -198,6 +208,7 @@ class Environment:
     people: People | None
     waivers: tuple[Waiver, ...]
     files: tuple[Path, ...]
+    vulnerability_data: VulnerabilityData = VulnerabilityData()
 
     def host(self, name: str) -> Host:
         """The host `name`; raises PasInfraError when the environment has none of that name."""

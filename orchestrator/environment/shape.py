@@ -14,7 +14,9 @@ from orchestrator.errors import Problem
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
-SchemaName = Literal["access_reviews", "environment", "hosts", "lab", "people", "waivers"]
+SchemaName = Literal[
+    "access_reviews", "environment", "hosts", "lab", "people", "vulnerabilities", "waivers"
+]
 
 _KINDS = {
     "string": "text",

@@ -140,7 +140,8 @@ def _described(rules: Any) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["access_reviews", "environment", "hosts", "lab", "people", "waivers"]
+    "name",
+    ["access_reviews", "environment", "hosts", "lab", "people", "vulnerabilities", "waivers"],
 )
 def test_the_reference_says_what_the_schema_says(name: Any) -> None:
     page = (ROOT / "docs" / "reference" / "environment.md").read_text()

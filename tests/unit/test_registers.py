@@ -173,7 +173,8 @@ def checked(directory: Path) -> dict[str, tuple[str, str]]:
          f"--pas-environment={directory}", "tests/registers"],
         cwd=project_root(), capture_output=True, check=False,
     )  # fmt: skip
-    found = [json.loads(line) for line in results.read_text().splitlines()]
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    found = [each for each in lines if each["check"].startswith("test_access_review.py")]
     assert {(each["host"], *each["measures"]) for each in found} == {("small", "5.4.1")}
     return {each["check"].partition("::")[2]: (each["verdict"], each["message"]) for each in found}
 
