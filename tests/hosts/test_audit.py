@@ -99,7 +99,10 @@ def test_rules_are_locked(state: Mapping[str, str]) -> None:
 @pytest.mark.pas("8.1.1")
 @pytest.mark.needs_full_kernel
 def test_no_event_is_lost(
-    state: Mapping[str, str], declared: Declared, record_property: Callable[[str, object], None]
+    answers: Answers,
+    state: Mapping[str, str],
+    declared: Declared,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """The kernel has lost no event since its start, and has room for a burst."""
     said = {name: state[name] for name in ("failure", "backlog_limit", "backlog_wait_time")}
@@ -109,6 +112,11 @@ def test_no_event_is_lost(
         "backlog_wait_time": str(declared["audit_backlog_wait_time"]),
     }, " ".join(f"{name} {value}" for name, value in said.items())
     assert state["lost"] == "0", f"{state['lost']} events were lost since the start"
+    # Those that the daemon was too slow to take: the kernel does not count them.
+    late = answers(
+        "journalctl -b -q --no-pager -u auditd.service -g 'Error receiving audit netlink' | wc -l"
+    ).strip()
+    assert late == "0", f"the daemon missed events {late} times since the start"
     record_property("says", f"{state['backlog']} of {state['backlog_limit']} records wait")
 
 
