@@ -2,8 +2,8 @@
 
 from conftest import Answers
 
-# `$y$jCT$salt$hash` becomes `$y$jCT`, `$6$salt$hash` becomes `$6`; what is neither a hash nor locked
-# becomes `clear`.
+# `$y$jCT$salt$hash` becomes `$y$jCT`, `$6$salt$hash` becomes `$6`; what is neither a hash nor
+# locked becomes `clear`.
 _KIND = r"s/\$(g?y)\$([^$:,]*)\$[^:,]*/$\1$\2/g; s/\$([0-9][0-9a-z]*|md5|sha1)[$,][^:,]*/$\1/g"
 _CLEAR = r"s/^([^:]*:)[^$!*:][^:]*:/\1clear:/"
 
