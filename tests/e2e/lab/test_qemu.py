@@ -31,7 +31,9 @@ def lab() -> Iterator[Lab]:
 
 
 def pas_infra(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
-    state = {"XDG_STATE_HOME": str(STATE), "PAS_INFRA_LAB_DIR": str(lab.directory)}
+    # An emulated login on a busy machine takes minutes.
+    patience = {"ANSIBLE_TIMEOUT": "300"}
+    state = {"XDG_STATE_HOME": str(STATE), "PAS_INFRA_LAB_DIR": str(lab.directory), **patience}
     return subprocess.run(
         [PROGRAM, *arguments],
         env={**os.environ, **state},
