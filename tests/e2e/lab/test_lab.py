@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,15 +24,9 @@ def test_second_up_changes_nothing(lab: Lab) -> None:
         return processes, _config(lab, "known_hosts"), _config(lab, "ssh_config")
 
     before, since = standing(), _modified(lab)
-    durations = []
-    for _ in range(2):  # the better of two: this machine has other work too
-        started = time.monotonic()
-        said = lab.do("up", "rbx7", "sysfab").stderr
-        durations.append(time.monotonic() - started)
-        assert "starting" not in said
+    assert "starting" not in lab.do("up", "rbx7", "sysfab").stderr
     assert standing() == before
     assert _modified(lab) == since
-    assert min(durations) < 2
 
 
 @pytest.mark.parametrize("address", WAN["sysfab"])
