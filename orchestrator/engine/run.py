@@ -236,7 +236,6 @@ class _Run:
             # Modules would log their arguments on the host, secrets included; the store has them.
             "ANSIBLE_NO_TARGET_SYSLOG": "True",
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_TIMEOUT": "60",
             "ANSIBLE_STRATEGY": "linear",
         }
         if self._request.strategy is Strategy.MITOGEN:
