@@ -26,6 +26,7 @@ _REASONS = (
 )
 # Prints why the host is not to be restarted now, a line each.
 _OBSTACLES = """
+systemd-detect-virt --container --quiet && echo 'it is a container, which only its carrier starts'
 state=$(systemctl is-system-running || :)
 case $state in running | degraded) ;; *) echo "the host is $state" ;; esac
 find /var/lib/pas-infra/commits -mindepth 1 -maxdepth 1 -type d \
