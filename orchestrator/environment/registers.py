@@ -13,7 +13,7 @@ from orchestrator.environment.spelling import remedy
 from orchestrator.environment.writing import replace_text
 from orchestrator.errors import ConfigurationInvalid, Problem
 
-RegisterName = Literal["access_reviews", "vulnerabilities"]
+RegisterName = Literal["access_reviews", "vulnerabilities", "workstation_attestations"]
 Entry = Mapping[str, Any]
 
 _NAMES: tuple[RegisterName, ...] = get_args(RegisterName)

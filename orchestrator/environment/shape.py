@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 SchemaName = Literal[
-    "access_reviews", "environment", "hosts", "lab", "people", "vulnerabilities", "waivers"
+    "access_reviews",
+    "environment",
+    "hosts",
+    "lab",
+    "people",
+    "vulnerabilities",
+    "waivers",
+    "workstation_attestations",
 ]
 
 _KINDS = {

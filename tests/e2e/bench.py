@@ -88,7 +88,7 @@ class Bench:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)

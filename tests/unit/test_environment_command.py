@@ -141,7 +141,16 @@ def _described(rules: Any) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     "name",
-    ["access_reviews", "environment", "hosts", "lab", "people", "vulnerabilities", "waivers"],
+    [
+        "access_reviews",
+        "environment",
+        "hosts",
+        "lab",
+        "people",
+        "vulnerabilities",
+        "waivers",
+        "workstation_attestations",
+    ],
 )
 def test_the_reference_says_what_the_schema_says(name: Any) -> None:
     page = (ROOT / "docs" / "reference" / "environment.md").read_text()
