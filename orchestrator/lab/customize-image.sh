@@ -28,11 +28,12 @@ done
 # A machine with a kernel has a boot loader; until somebody runs update-grub, this is what it starts.
 if [ -d "$root/etc/grub.d" ]; then
     # Emulated devices can take longer to appear than systemd waits.
-    line="console=ttyS0 systemd.default_device_timeout_sec=600 systemd.default_timeout_start_sec=600"
+    # No table of file systems makes the root writable.
+    line="rw console=ttyS0 systemd.default_device_timeout_sec=600 systemd.default_timeout_start_sec=600"
     printf '%s\n' GRUB_DEFAULT=0 GRUB_TIMEOUT=0 GRUB_DISTRIBUTOR=Debian \
         'GRUB_CMDLINE_LINUX_DEFAULT=""' "GRUB_CMDLINE_LINUX=\"$line\"" \
         GRUB_TERMINAL=serial > "$root/etc/default/grub"
     mkdir -p "$root/boot/grub"
-    printf '%s\n' 'serial' 'terminal_output serial' "linux /vmlinuz root=/dev/vda rw $line" \
+    printf '%s\n' 'serial' 'terminal_output serial' "linux /vmlinuz root=/dev/vda $line" \
         'initrd /initrd.img' boot > "$root/boot/grub/grub.cfg"
 fi
