@@ -7,13 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from orchestrator.cli import run
 from orchestrator.environment import environment_names, find_environment, load_environment
-from orchestrator.environment.shape import schema
+from orchestrator.environment.shape import SchemaName, schema
 from orchestrator.errors import PasInfraError
 from orchestrator.paths import project_root
 
@@ -139,19 +139,7 @@ def _described(rules: Any) -> Iterator[tuple[str, str]]:
             yield from _described(inner)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "access_reviews",
-        "environment",
-        "hosts",
-        "lab",
-        "people",
-        "vulnerabilities",
-        "waivers",
-        "workstation_attestations",
-    ],
-)
+@pytest.mark.parametrize("name", get_args(SchemaName))
 def test_the_reference_says_what_the_schema_says(name: Any) -> None:
     page = (ROOT / "docs" / "reference" / "environment.md").read_text()
     described = list(_described(schema(name)))
