@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.engine import mitogen_plugins
+from orchestrator.engine import Strategy, default_strategy, strategy_variables
 
 ROOT = Path(__file__).parent.parent
 PYTEST = (sys.executable, "-m", "pytest", "-q", "--durations=5")
@@ -63,14 +63,14 @@ def scenarios(role: str | None = None, *, full: bool = False) -> list[Part]:
     the same is an end-to-end test.
     """
     names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-    plugins = None if full else mitogen_plugins()
-    strategy = (
-        ("env", "ANSIBLE_STRATEGY=mitogen_linear", f"ANSIBLE_STRATEGY_PLUGINS={plugins}")
-        if plugins
-        else ()
-    )
+    strategy = Strategy.LINEAR if full else default_strategy()
+    settings = [f"{name}={value}" for name, value in strategy_variables(strategy).items()]
     return [
-        Part(f"molecule {name}", (*strategy, "molecule", "test", "-s", name), side_by_side=True)
+        Part(
+            f"molecule {name}",
+            ("env", *settings, "molecule", "test", "-s", name),
+            side_by_side=True,
+        )
         for name in names
         if role in (None, name)
     ]

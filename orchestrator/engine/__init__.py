@@ -8,7 +8,8 @@ from orchestrator.engine.request import (
     Strategy,
     TaskStarted,
 )
-from orchestrator.engine.run import OnProgress, default_strategy, mitogen_plugins, play
+from orchestrator.engine.run import OnProgress, play
+from orchestrator.engine.strategies import default_strategy, mitogen_plugins, strategy_variables
 
 __all__ = [
     "Connection",
@@ -22,5 +23,6 @@ __all__ = [
     "default_strategy",
     "mitogen_plugins",
     "play",
+    "strategy_variables",
     "variables",
 ]

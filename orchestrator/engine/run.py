@@ -1,6 +1,5 @@
 """Run a playbook: the only module that knows ansible-runner."""
 
-import importlib.util
 import json
 import os
 import queue
@@ -23,9 +22,9 @@ from orchestrator.engine.request import (
     PlayOutcome,
     PlayRequest,
     PlayStatus,
-    Strategy,
     TaskStarted,
 )
+from orchestrator.engine.strategies import strategy_variables
 from orchestrator.environment import Vault, clear_secrets
 from orchestrator.errors import PasInfraError
 from orchestrator.paths import project_root
@@ -33,22 +32,8 @@ from orchestrator.records import TaskResult, TaskStatus
 
 OnProgress = Callable[[TaskStarted | TaskResult], None]
 
-_PLUGINS = Path(__file__).parent / "callback_plugins"
 _PATIENCE = 15.0  # seconds that an interrupted Ansible gets to end by itself
 _LEDGER_PAUSE = 0.01  # seconds until the next look, when the ledger had nothing new
-
-
-def mitogen_plugins() -> Path | None:
-    """The directory of Mitogen's strategy plugins, or None where Mitogen is not installed."""
-    found = importlib.util.find_spec("ansible_mitogen")
-    if found is None or not found.submodule_search_locations:
-        return None
-    return Path(next(iter(found.submodule_search_locations))) / "plugins" / "strategy"
-
-
-def default_strategy() -> Strategy:
-    """Mitogen where it is installed, the stock strategy elsewhere."""
-    return Strategy.MITOGEN if mitogen_plugins() else Strategy.LINEAR
 
 
 def play(request: PlayRequest, on_progress: OnProgress) -> PlayOutcome:
@@ -227,8 +212,6 @@ class _Run:
             "PAS_INFRA_LEDGER": str(self._ledger_path),
             "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
             "ANSIBLE_ROLES_PATH": str(root / "roles"),
-            "ANSIBLE_CALLBACK_PLUGINS": str(_PLUGINS),
-            "ANSIBLE_CALLBACKS_ENABLED": "pas_infra_ledger",
             "ANSIBLE_LOCAL_TEMP": str(self._private / "tmp"),
             # A control socket of an earlier run would hide what a change does to new connections.
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self._private / "cp"),
@@ -236,17 +219,9 @@ class _Run:
             # Modules would log their arguments on the host, secrets included; the store has them.
             "ANSIBLE_NO_TARGET_SYSLOG": "True",
             "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_STRATEGY": "linear",
         }
-        if self._request.strategy is Strategy.MITOGEN:
-            plugins = mitogen_plugins()
-            if plugins is None:
-                raise PasInfraError(
-                    "the strategy mitogen is asked for, and Mitogen is not installed",
-                    next_step="pip install mitogen, or use --strategy linear",
-                )
-            variables["ANSIBLE_STRATEGY"] = "mitogen_linear"
-            variables["ANSIBLE_STRATEGY_PLUGINS"] = str(plugins)
+        variables |= strategy_variables(self._request.strategy)
+        variables["ANSIBLE_CALLBACKS_ENABLED"] += ",pas_infra_ledger"
         return variables
 
 

@@ -29,7 +29,7 @@ class Sample:
 
 
 class MemoryWatch(threading.Thread):
-    """The largest memory of this process and its descendants, looked at ten times a second."""
+    """The largest memory of this process and its descendants, looked at twice a second."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -37,7 +37,7 @@ class MemoryWatch(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.5):
             self.peak_kb = max(self.peak_kb, sum(map(pss_kb, descendants(os.getpid()))))
 
     def stop(self) -> float:

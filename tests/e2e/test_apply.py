@@ -78,7 +78,7 @@ def test_a_plan_of_other_variables_is_stale(
     file = tmp_path / "plan.json"
     hardened.pas_infra("plan", "-e", environment_copy, *narrow, "-o", file, code=0)
     # Untouched it is applied: to the environment that it was made of, not to its namesake.
-    assert "run 2" in hardened.pas_infra("apply", file, code=0).stderr
+    assert "/environments/copy (" in hardened.pas_infra("apply", file, code=0).stderr
     variables = environment_copy / "group_vars/all.yml"
     variables.write_text(variables.read_text() + "time_zone: Europe/Paris\n")
     refused = hardened.pas_infra("apply", file, code=1)

@@ -123,7 +123,12 @@ def test_an_apply_that_nobody_approves_changes_nothing(one_change: Bench) -> Non
     ("narrow", "hosts", "measures", "files"),
     [
         (("--limit", "rbx7,bastion", "--role", "time"), {"rbx7", "bastion"}, {"8.1.1"}, {"time"}),
-        (("--limit", "rbx7", "--measure", "5.5.2"), {"rbx7"}, {"5.5.2"}, {"ssh"}),
+        (
+            ("--limit", "rbx7", "--measure", "5.5.2"),
+            {"rbx7"},
+            {"5.5.2"},
+            {"accounts_passwords", "ssh"},
+        ),
     ],
 )
 def test_what_is_narrowed_stays_narrow(
