@@ -21,7 +21,7 @@ from orchestrator.paths import project_root
 from orchestrator.plan import Plan, beyond, make_plan, site_request, stale_because
 from orchestrator.reboot import Reboot, reboot, waiting
 from orchestrator.records import RunStatus, TaskResult
-from orchestrator.runs import Recorder, recorded, utc_now
+from orchestrator.runs import STATUS_OF_PLAY, Recorder, recorded, utc_now
 from orchestrator.selection import Selection
 from orchestrator.verify import Verification, check_files, verify
 
@@ -56,18 +56,10 @@ class Applied:
         if self.declined:
             return ExitCode.INTERRUPTED
         if self.outcome is not None and self.outcome.status is not PlayStatus.OK:
-            return EXIT_CODE_OF_PLAY[self.outcome.status]
+            return STATUS_OF_PLAY[self.outcome.status].exit_code
         if any(each.fault for each in self.reboots):
             return ExitCode.ERROR
         return self.verification.exit_code if self.verification else ExitCode.OK
-
-
-EXIT_CODE_OF_PLAY = {
-    PlayStatus.OK: ExitCode.OK,
-    PlayStatus.FAILED: ExitCode.ERROR,
-    PlayStatus.INCOMPLETE: ExitCode.INCOMPLETE,
-    PlayStatus.INTERRUPTED: ExitCode.INTERRUPTED,
-}
 
 
 def apply(

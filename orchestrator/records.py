@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.exit_codes import ExitCode
+
 
 class TaskStatus(StrEnum):
     """What became of one task on one host."""
@@ -108,6 +110,17 @@ class RunStatus(StrEnum):
     INCOMPLETE = "incomplete"
     INTERRUPTED = "interrupted"
     BROKEN = "broken"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """How a command ends whose run ended so; raises KeyError for one that has not ended."""
+        return {
+            RunStatus.OK: ExitCode.OK,
+            RunStatus.FINDINGS: ExitCode.FINDINGS,
+            RunStatus.FAILED: ExitCode.ERROR,
+            RunStatus.INCOMPLETE: ExitCode.INCOMPLETE,
+            RunStatus.INTERRUPTED: ExitCode.INTERRUPTED,
+        }[self]
 
 
 @dataclass(frozen=True)

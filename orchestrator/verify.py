@@ -67,11 +67,7 @@ class Verification:
     @property
     def exit_code(self) -> ExitCode:
         """Incomplete outweighs findings: what was not seen may be worse."""
-        return {
-            RunStatus.INCOMPLETE: ExitCode.INCOMPLETE,
-            RunStatus.FINDINGS: ExitCode.FINDINGS,
-            RunStatus.OK: ExitCode.OK,
-        }[self.run_status]
+        return self.run_status.exit_code
 
     @property
     def summary(self) -> str:

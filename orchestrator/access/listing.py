@@ -50,11 +50,7 @@ class AccessList:
     @property
     def exit_code(self) -> ExitCode:
         """How the command ends."""
-        return {
-            RunStatus.INCOMPLETE: ExitCode.INCOMPLETE,
-            RunStatus.FINDINGS: ExitCode.FINDINGS,
-            RunStatus.OK: ExitCode.OK,
-        }[self.run_status]
+        return self.run_status.exit_code
 
     @property
     def summary(self) -> str:

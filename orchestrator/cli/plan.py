@@ -38,10 +38,10 @@ def command(
     as_json: bool,  # noqa: FBT001 - click passes options by name
 ) -> int:
     """Show what apply would change, per host and role; exit 2 when there is something."""
-    from orchestrator.apply import EXIT_CODE_OF_PLAY
     from orchestrator.engine import PlayStatus, Strategy, default_strategy
     from orchestrator.environment import load_environment
     from orchestrator.plan import plan_and_record, save_plan
+    from orchestrator.runs import STATUS_OF_PLAY
     from orchestrator.selection import select
 
     environment = load_environment(environment_name)
@@ -55,7 +55,7 @@ def command(
         show_plan(plan, console(), complete=outcome.status is PlayStatus.OK)
     if outcome.status is not PlayStatus.OK:
         show_troubles(outcome, console(stderr=True))
-        return EXIT_CODE_OF_PLAY[outcome.status]
+        return STATUS_OF_PLAY[outcome.status].exit_code
     if output is not None:
         save_plan(plan, output)
         click.echo(f"saved; to do exactly this: pas-infra apply {output}", err=True)

@@ -64,10 +64,7 @@ class Watch:
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of the command."""
-        return {
-            RunStatus.INCOMPLETE: ExitCode.INCOMPLETE,
-            RunStatus.FINDINGS: ExitCode.FINDINGS,
-        }.get(self.status, ExitCode.OK)
+        return self.status.exit_code
 
     @property
     def summary(self) -> str:

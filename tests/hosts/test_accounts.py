@@ -86,13 +86,18 @@ def sshd(
 
 
 @pytest.fixture(scope="module")
-def admitted(sshd: dict[str, dict[str, str]], groups: dict[str, set[str]]) -> list[str]:
-    """The accounts that sshd's positive list of groups lets in."""
-    return [
-        account
+def opening(
+    sshd: dict[str, dict[str, str]],
+    groups: dict[str, set[str]],
+    entries: dict[str, Entry],
+    answers: Answers,
+) -> dict[str, list[str]]:
+    """The lines of the keys that open each account that sshd's positive list of groups lets in."""
+    return {
+        account: key_lines(answers, entries[account], settings["authorizedkeysfile"])
         for account, settings in sshd.items()
         if "allowgroups" not in settings or groups[account] & set(settings["allowgroups"].split())
-    ]
+    }
 
 
 def key_lines(answers: Answers, entry: Entry, files: str) -> list[str]:
@@ -211,21 +216,19 @@ def test_only_declared_accounts_are_let_in(
 @pytest.mark.pas("5.3.1", "5.5.1")
 def test_keys_are_the_declared_ones(
     accounts: tuple[Account, ...],
-    admitted: list[str],
-    entries: dict[str, Entry],
+    opening: dict[str, list[str]],
     sshd: dict[str, dict[str, str]],
     answers: Answers,
 ) -> None:
     """sshd accepts the declared keys of each account, kept by root, and no other."""
     known = {account.account: account for account in accounts}
-    missing = known.keys() - set(admitted)
+    missing = known.keys() - opening.keys()
     assert not missing, f"sshd does not let in {', '.join(sorted(missing))}"
-    for name in admitted:
+    for name, lines in opening.items():
         files = sshd[name]["authorizedkeysfile"]
         assert files.startswith("/etc/ssh/") and " " not in files, (  # noqa: PT018 - one fault
             f"{name} decides by itself whose key is good, in {files}: apply role ssh"
         )
-        lines = key_lines(answers, entries[name], files)
         assert lines, f"{name} has no key"
         found = sorted(fingerprints(answers, lines))
         declared_keys = known[name].keys if name in known else []
@@ -235,17 +238,9 @@ def test_keys_are_the_declared_ones(
 
 
 @pytest.mark.pas("5.3.1", "5.5.3")
-def test_keys_are_bound(
-    accounts: tuple[Account, ...],
-    admitted: list[str],
-    entries: dict[str, Entry],
-    sshd: dict[str, dict[str, str]],
-    answers: Answers,
-) -> None:
+def test_keys_are_bound(accounts: tuple[Account, ...], opening: dict[str, list[str]]) -> None:
     """Machines' keys serve from their addresses and for their command only, tokens with a PIN."""
     for account in accounts:
-        if account.account not in admitted:
-            continue
         wanted = {"restrict"}
         if account.second_factor == "fido2":
             wanted |= {"verify-required"}
@@ -253,8 +248,7 @@ def test_keys_are_bound(
             wanted |= {f'from="{",".join(account.origins)}"'}
         if account.forced_command:
             wanted |= {f'command="{account.forced_command}"'}
-        files = sshd[account.account]["authorizedkeysfile"]
-        for line in key_lines(answers, entries[account.account], files):
+        for line in opening.get(account.account, []):
             missing = [option for option in wanted if option not in line]
             assert not missing, f"a key of {account.account} is not bound by {missing[0]}"
 

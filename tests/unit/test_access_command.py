@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 import pytest
-from test_access_edit import ENVIRONMENT, HOSTS, PEOPLE, PLAIN, SK_KEY_2, WAIVERS
+from small_environment import ENVIRONMENT, PLAIN
+from test_access_edit import HOSTS, PEOPLE, SK_KEY_2, WAIVERS
 
 from orchestrator.access.review import read_decisions
 from orchestrator.cli import run

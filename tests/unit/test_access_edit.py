@@ -6,38 +6,20 @@ from pathlib import Path
 
 import pytest
 import yaml
+from small_environment import ENVIRONMENT, HARDWARE, OTHER, PLAIN
+from small_environment import HOSTS as SMALL_HOSTS
 
 from orchestrator.access.edit import grant, revoke
 from orchestrator.errors import ConfigurationInvalid, PasInfraError
 
-ENVIRONMENT = """\
-kind: production
-description: A small one
-control_node: {place: {city: Lille, country: FR}}
-hosts:
-  web1: {function: Web, supplier: Somebody, place: {city: Lille, country: FR}}
-  web2: {function: Web, supplier: Somebody, place: {city: Paris, country: FR}}
-"""
-HOSTS = """\
-all:
-  hosts:
-    web1: {ansible_host: 192.0.2.1}
-    web2: {ansible_host: 192.0.2.2}
-  vars: {ansible_user: runner, accounts_people: "{{ read from people.yml }}"}
-"""
+HOSTS = SMALL_HOSTS.replace("runner}", 'runner, accounts_people: "{{ read from people.yml }}"}')
 WAIVERS = "\n".join(
     f"- {{rule: 'second_factor:{account}', reason: A, compensating_measure: A, approver: A, "
     "until: 2099-12-31}"
     for account in ("runner", "probe")
 )
-SK_KEY = ("sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIBDxuh878nonxPdFy"
-         "VE//aQVC8SlnVKIs+Hwh/B9kQs+AAAABHNzaDo= anna@token")  # fmt: skip
 SK_KEY_2 = ("sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIEKhjq2VkoclaLo"
             "kZkF9TUGvXQ17/uckwns0Co2eDM7MAAAABHNzaDo= carl@token")  # fmt: skip
-PLAIN = ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOsG4CU7ALRQjtm6AfxfUf8bOpDwsAtAOFRhiNTu+r3r "
-         "ben@desk")  # fmt: skip
-OTHER = ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPrzabjCMbuEducZ+3fKv8GbcSj2SmkF9StoGVNvnsVa "
-         "runner@node")  # fmt: skip
 MORE = ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMsmkU2T4OnpPhhdVqtVREs0hzaT0Dp1qKtdvE+WLkhC "
         "probe@node")  # fmt: skip
 PEOPLE = f"""\
@@ -52,7 +34,7 @@ persons:
     name: Anna Example
     rights: [administrator]
     keys:
-      - {SK_KEY}
+      - {HARDWARE}
     second_factor: fido2
     place: {{city: Lille, country: FR}}
     valid_until: 2099-12-31  # prolong it in time

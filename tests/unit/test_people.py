@@ -4,26 +4,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from small_environment import ENVIRONMENT, HARDWARE, HOSTS, OTHER, PLAIN
 
 from orchestrator.environment import Environment, load_environment, public_key
 from orchestrator.errors import ConfigurationInvalid, Problem
 
 TODAY = date(2026, 11, 24)
-ENVIRONMENT = """\
-kind: production
-description: A small one
-control_node: {place: {city: Lille, country: FR}}
-hosts:
-  web1: {function: Web, supplier: Somebody, place: {city: Lille, country: FR}}
-  web2: {function: Web, supplier: Somebody, place: {city: Paris, country: FR}}
-"""
-HOSTS = """\
-all:
-  hosts:
-    web1: {ansible_host: 192.0.2.1}
-    web2: {ansible_host: 192.0.2.2}
-  vars: {ansible_user: runner}
-"""
 WAIVERS = """\
 - rule: second_factor:runner
   reason: A reason
@@ -31,12 +17,6 @@ WAIVERS = """\
   approver: Somebody
   until: 2026-11-24
 """
-HARDWARE = ("sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIBDxuh878no"
-            "nxPdFyVE//aQVC8SlnVKIs+Hwh/B9kQs+AAAABHNzaDo= anna@token")  # fmt: skip
-PLAIN = ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOsG4CU7ALRQjtm6AfxfUf8bOpDwsAtAOFRhiNTu+r3r "
-         "ben@desk")  # fmt: skip
-OTHER = ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPrzabjCMbuEducZ+3fKv8GbcSj2SmkF9StoGVNvnsVa "
-         "runner@node")  # fmt: skip
 SHORT_RSA = (
     "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDJbYNLTxI+FdLQKbddC6Op0mii5knc3pryp+4vx/OGGsxnF7Tq"
     "/7+qNrVGQKEtV5f3mBpoXV6+Ilm8CX0tyijrGKBzv/l/9eUhNVGzGBSnxclB4DECV2ohv5zAaiNbCv4Z+OSMY3xO"
