@@ -77,10 +77,11 @@ def scenarios(role: str | None = None, *, full: bool = False) -> list[Part]:
 
 
 def end_to_end(*, full: bool) -> list[Part]:
+    """What works on labs of its own, whatever the scenarios do with theirs."""
     directories = ["tests/e2e", "tests/faults"]
     marked = () if full else ("-m", "not full")
     return [
-        Part(directory, (*PYTEST, *marked, directory))
+        Part(directory, (*PYTEST, *marked, directory), side_by_side=True)
         for directory in directories
         if (ROOT / directory).is_dir()
     ]
@@ -89,6 +90,7 @@ def end_to_end(*, full: bool) -> list[Part]:
 def run(part: Part) -> Ended:
     """Run one part; side by side its output comes in one piece, or nobody could read it."""
     started = time.monotonic()
+    print(f"── {part.name}{' begins' if part.side_by_side else ''}", flush=True)
     if part.side_by_side:
         done = subprocess.run(
             part.command,
@@ -101,9 +103,8 @@ def run(part: Part) -> Ended:
         ended = Ended(part, done.returncode, time.monotonic() - started)
         # Of a scenario that passed nobody reads more than its end.
         shown = done.stdout if done.returncode else "\n".join(done.stdout.splitlines()[-12:])
-        print(f"── {part.name}\n{shown}", flush=True)
+        print(f"── {part.name} has ended\n{shown}", flush=True)
         return ended
-    print(f"── {part.name}", flush=True)
     code = subprocess.run(part.command, cwd=ROOT, check=False).returncode
     return Ended(part, code, time.monotonic() - started)
 
@@ -130,7 +131,8 @@ def main() -> int:
     if chosen.role:
         parts += scenarios(chosen.role)
     elif not chosen.check:
-        parts += scenarios(full=chosen.full) + end_to_end(full=chosen.full)
+        # The longest first, so that nothing long is left over when all else has ended.
+        parts += end_to_end(full=chosen.full) + scenarios(full=chosen.full)
     started = time.monotonic()
     ended = run_all(parts)
     print("── how long each part took")
