@@ -29,6 +29,9 @@ def bench() -> Iterator[Bench]:
     shutil.rmtree(STATE, ignore_errors=True)
     # An interrupted session ends in order too: pytest runs the rest of a fixture on Ctrl-C only.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # What `nohup` or a script's `&` has us ignore, the commands under test would ignore as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         made.pas_infra("lab", "up", "--name", LAB, *HOSTS, code=0)
         made.hosts = "untouched"
