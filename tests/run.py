@@ -41,7 +41,7 @@ def lint() -> list[Part]:
         Part("mypy", ("mypy",)),
         *(mypy_alone(name) for name in ("tests/faults", "tests/e2e/lab", "tests/scan")),
         Part("yamllint", ("yamllint", "--strict", ".")),
-        Part("ansible-lint", ("ansible-lint", "--offline", "-q")),
+        Part("ansible-lint", ("ansible-lint", "--offline", "-q"), side_by_side=True),
     ]
 
 
@@ -53,7 +53,7 @@ def mypy_alone(directory: str) -> Part:
 
 
 def unit() -> list[Part]:
-    return [Part("unit", (*PYTEST, "tests/unit"))]
+    return [Part("unit", (*PYTEST, "tests/unit"), side_by_side=True)]
 
 
 def scenarios(role: str | None = None, *, full: bool = False) -> list[Part]:
