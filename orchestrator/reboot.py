@@ -31,7 +31,12 @@ state=$(systemctl is-system-running || :)
 case $state in running | degraded) ;; *) echo "the host is $state" ;; esac
 find /var/lib/pas-infra/commits -mindepth 1 -maxdepth 1 -type d \
   -printf 'the change %f waits for its confirmation\\n' 2> /dev/null || :
-pgrep -x -l 'apt|apt-get|dpkg|unattended-upgr' | sed 's/^/packages are being installed: /' || :
+for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/cache/apt/archives/lock \
+  /run/unattended-upgrades.lock; do
+    # Who installs holds one; the daemon of unattended-upgrades that waits for a shutdown does not.
+    [ -e "$lock" ] && grep -q ":$(stat -c %i "$lock") [0-9]" /proc/locks &&
+        echo "packages are being installed: $lock is held"
+done
 dpkg --audit | grep -q . && echo 'packages are half installed: dpkg --audit'
 for kernel in /boot/vmlinuz-*; do
     [ ! -e "$kernel" ] || [ -e "/boot/initrd.img-${kernel#*vmlinuz-}" ] ||
