@@ -295,3 +295,18 @@ def test_what_is_typed_is_answered_in_json(
     armed, status, restored, after = map(json.loads, capsys.readouterr().out.splitlines())
     assert (armed["armed"], status["armed"], restored["armed"]) == (True, True, False)
     assert after["rolled_back"]["why"] == "the run failed before it could be confirmed"
+
+
+def test_at_a_boot_a_unit_that_is_not_started_yet_has_not_changed(guard: ModuleType) -> None:
+    unit = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
+    saved = {"files": {}, "units": {"ssh.service": unit}, "ruleset": "table inet filter"}
+    now = {
+        "files": {},
+        "units": {"ssh.service": {**unit, "ActiveState": "inactive"}},
+        "ruleset": "",
+    }
+    assert guard.differences(saved, now) == ["ssh.service", "nftables"]
+    assert guard.differences(saved, guard.before_the_start(saved, now)) == []
+    disabled = {**now["units"]["ssh.service"], "UnitFileState": "disabled"}
+    now["units"] = {"ssh.service": disabled}
+    assert guard.differences(saved, guard.before_the_start(saved, now)) == ["ssh.service"]

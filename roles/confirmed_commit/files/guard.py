@@ -143,7 +143,8 @@ def restore(name, reason):
 def restore_locked(name, reason):
     saved = load(name)
     request, state = saved["request"], saved["state"]
-    changed = differences(state, snapshot(request))
+    now = snapshot(request)
+    changed = differences(state, before_the_start(state, now) if reason == "reboot" else now)
     faults = []
 
     def attempt(step, *arguments):
@@ -241,6 +242,15 @@ def snapshot(request):
         units[unit_name] = dict(line.split("=", 1) for line in shown.splitlines() if line)
     ruleset = run("nft", "--stateless", "list", "ruleset") if request["ruleset"] else None
     return {"files": files, "units": units, "ruleset": ruleset}
+
+
+def before_the_start(saved, now):
+    """What is there now, less what nothing has started or loaded yet at a boot."""
+    units = {
+        unit_name: {**found, "ActiveState": saved["units"][unit_name]["ActiveState"]}
+        for unit_name, found in now["units"].items()
+    }
+    return {**now, "units": units, "ruleset": saved["ruleset"]}
 
 
 def unit_state(unit_name):
