@@ -298,15 +298,11 @@ def test_what_is_typed_is_answered_in_json(
 
 
 def test_at_a_boot_a_unit_that_is_not_started_yet_has_not_changed(guard: ModuleType) -> None:
-    unit = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
-    saved = {"files": {}, "units": {"ssh.service": unit}, "ruleset": "table inet filter"}
-    now = {
-        "files": {},
-        "units": {"ssh.service": {**unit, "ActiveState": "inactive"}},
-        "ruleset": "",
-    }
+    running = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
+    waiting = {**running, "ActiveState": "inactive"}
+    saved = {"files": {}, "units": {"ssh.service": running}, "ruleset": "table inet filter"}
+    now = {"files": {}, "units": {"ssh.service": waiting}, "ruleset": ""}
     assert guard.differences(saved, now) == ["ssh.service", "nftables"]
     assert guard.differences(saved, guard.before_the_start(saved, now)) == []
-    disabled = {**now["units"]["ssh.service"], "UnitFileState": "disabled"}
-    now["units"] = {"ssh.service": disabled}
+    now = {**now, "units": {"ssh.service": {**waiting, "UnitFileState": "disabled"}}}
     assert guard.differences(saved, guard.before_the_start(saved, now)) == ["ssh.service"]
