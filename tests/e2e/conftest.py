@@ -42,13 +42,6 @@ def bench() -> Iterator[Bench]:
 
 
 @pytest.fixture
-def untouched(bench: Bench) -> Bench:
-    """The hosts as delivered."""
-    bench.make_untouched()
-    return bench
-
-
-@pytest.fixture
 def hardened(bench: Bench) -> Bench:
     """The hosts in the declared state."""
     bench.make_hardened()

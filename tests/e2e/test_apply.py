@@ -114,7 +114,7 @@ def test_tampering_is_refused_found_and_repaired(hardened: Bench, tmp_path: Path
     assert "sysfab" in broken[0]
     assert "test_ssh.py::test_root_cannot_log_in" in broken[0]
 
-    repaired = hardened.pas_infra("apply", "--yes", "--json", "--role", "ssh", code=0).json
+    repaired = hardened.pas_infra("apply", "--yes", "--json", code=0).json
     assert [(c["host"], c["task"]) for c in repaired["changed"]] == [
         ("sysfab", "Remove drop-ins of others")
     ]

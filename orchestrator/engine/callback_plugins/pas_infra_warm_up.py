@@ -15,14 +15,14 @@ from ansible.plugins.loader import filter_loader, test_loader
 DOCUMENTATION = """
 name: pas_infra_warm_up
 type: aggregate
-short_description: Loads Ansible's filters, tests and lookups before its workers are forked
+short_description: Loads Ansible's filters and tests before its workers are forked
 description:
   - Changes nothing but the time that a play takes.
 """
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible carries no types
-    """Loads the plugins that expressions use."""
+    """Loads the filters and tests that expressions use."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
