@@ -11,9 +11,12 @@ JOURNALD = "systemd-journald.service"
 
 
 @pytest.mark.pas("1.1.1")
-@pytest.mark.anssi("R62", "R63")
+@pytest.mark.anssi("R23", "R62", "R63")
 def test_unneeded_units_never_start(answers: Answers, active: frozenset[str]) -> None:
-    """Reboot by three keys, sleep and the root shell of the debugger are out of reach."""
+    """Reboot by three keys, sleep and the root shell of the debugger are out of reach.
+
+    At level high the mount by which programs bring their own interpreter is, too.
+    """
     units = [e["unit"] for e in TABLE["__hardening_masked_units"] if e["recommendation"] in active]
     shown = answers(f"systemctl show -p Id,LoadState,ActiveState {' '.join(units)}").split("\n\n")
     states = [dict(line.split("=", 1) for line in unit.split()) for unit in shown]
