@@ -21,6 +21,7 @@ COMMANDS = {
     "apply": "Bring the hosts to the declared state, then verify them.",
     "verify": "Prove each measure on the live hosts.",
     "access": "See, review, grant and revoke access to the hosts.",
+    "flows": "Show the flow matrix beside what the hosts really listen on.",
     "vulns": "Show the vulnerabilities that are open on the hosts, and decide on them.",
     "history": "Show the recorded runs of an environment.",
     "measures": "Show the measures, and the roles and checks behind each.",

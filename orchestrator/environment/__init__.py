@@ -1,6 +1,7 @@
 """An environment: `inventories/<name>/`, validated as a whole before anything is touched."""
 
 from orchestrator.environment.find import environment_names, find_environment
+from orchestrator.environment.flow_matrix import Flow, FlowMatrix, Ports
 from orchestrator.environment.load import load_environment, summaries
 from orchestrator.environment.model import (
     ControlNode,
@@ -27,6 +28,8 @@ from orchestrator.environment.ssh_keys import PublicKey, public_key
 __all__ = [
     "ControlNode",
     "Environment",
+    "Flow",
+    "FlowMatrix",
     "Host",
     "Lab",
     "Machine",
@@ -35,6 +38,7 @@ __all__ = [
     "People",
     "Person",
     "Place",
+    "Ports",
     "PublicKey",
     "Right",
     "Summary",

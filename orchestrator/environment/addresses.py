@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 
 from orchestrator.environment.inventory import Inventory
 from orchestrator.environment.lines import Document, Keys
@@ -58,6 +58,43 @@ def host_addresses(inventory: Inventory) -> tuple[dict[str, str], list[Problem]]
         owners.setdefault(address, host)
         addresses[host] = address
     return addresses, problems
+
+
+def declared_address_problems(
+    declared: Document, addresses: Mapping[str, str]
+) -> Iterator[Problem]:
+    """What is wrong with the `addresses` that environment.yml lists, by host and control node."""
+    owners: dict[str, str] = {}
+    for host in declared.mapping("hosts"):
+        keys: Keys = ("hosts", host, "addresses")
+        written = declared.mapping("hosts", host).get("addresses")
+        if not isinstance(written, list):
+            continue
+        for position, text in enumerate(written):
+            address = yield from _address(declared, (*keys, position), text)
+            other = owners.setdefault(address or "", host)
+            if address and other != host:
+                what = f"{host} has the same address as {other}: {address}"
+                yield declared.problem(
+                    (*keys, position), what, "give each host addresses of its own"
+                )
+        if host in addresses and addresses[host] not in map(normalise, map(str, written)):
+            yield declared.problem(
+                keys,
+                f"{addresses[host]}, at which Ansible reaches {host}, is not among its addresses",
+                "add it, or correct `ansible_host`",
+            )
+    written = declared.mapping("control_node").get("addresses")
+    for position, text in enumerate(written if isinstance(written, list) else ()):
+        yield from _address(declared, ("control_node", "addresses", position), text)
+
+
+def _address(declared: Document, keys: Keys, text: object) -> Generator[Problem, None, str | None]:
+    try:
+        return str(ipaddress.ip_address(str(text)))
+    except ValueError:
+        yield declared.problem(keys, f"`{text}` is no address", "write an IPv4 or IPv6 address")
+        return None
 
 
 def addresses_of(inventory: Inventory) -> set[str]:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from orchestrator.environment.flows import build_flows
 from orchestrator.environment.inventory import Inventory, Setting, visible_groups
 from orchestrator.environment.lines import Document
 from orchestrator.environment.model import (
@@ -42,7 +43,7 @@ def build_environment(
         kind=declared["kind"],
         directory=directory,
         description=declared["description"],
-        control_node=ControlNode(Place(**node["place"]), store),
+        control_node=ControlNode(Place(**node["place"]), store, tuple(node.get("addresses", ()))),
         store_directory=store or state_directory() / "environments" / directory.name,
         pas_document=contract,
         vault=vault_of(documents["environment"]),
@@ -54,6 +55,7 @@ def build_environment(
         waivers=tuple(_waiver(entry) for entry in waivers or ()),
         files=tuple(sorted(sources | ({contract} if contract else set()))),
         vulnerability_data=_vulnerability_data(declared.get("vulnerability_data", {})),
+        flows=build_flows(documents["flows"]) if "flows" in documents else None,
     )
 
 
@@ -89,6 +91,7 @@ def _host(name: str, declared: Any, inventory: Inventory, addresses: Mapping[str
             variable: _clear_of_secrets(setting)
             for variable, setting in inventory.merged(name).items()
         },
+        addresses=tuple(declared.get("addresses", [addresses[name]])),
     )
 
 

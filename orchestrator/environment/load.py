@@ -8,11 +8,13 @@ from typing import Any
 
 from orchestrator.environment.addresses import (
     addresses_of,
+    declared_address_problems,
     foreign_address_problems,
     host_addresses,
 )
 from orchestrator.environment.build import build_environment, vault_of
 from orchestrator.environment.find import environment_names, find_environment
+from orchestrator.environment.flow_problems import flow_problems_of
 from orchestrator.environment.inventory import Inventory, read_inventory, read_variable_files
 from orchestrator.environment.lines import Document, parse, read
 from orchestrator.environment.machines import lab_problems, read_lab
@@ -28,7 +30,7 @@ from orchestrator.errors import ConfigurationInvalid, Problem
 from orchestrator.paths import project_root
 
 _REQUIRED: tuple[SchemaName, ...] = ("environment", "hosts")
-_OPTIONAL: tuple[SchemaName, ...] = ("lab", "people", "waivers")
+_OPTIONAL: tuple[SchemaName, ...] = ("flows", "lab", "people", "waivers")
 _FOLDERS = ("group_vars", "host_vars")
 _RECOMMENDATION = re.compile(r"ANSSI-BP-028 R([1-9]|[1-7]\d|80)\Z")
 
@@ -76,6 +78,10 @@ def load_environment(
         problems += _host_problems(declared, inventory)
         problems += _kind_problems(declared, documents.get("lab"))
         problems += _contract_problems(declared)
+        found = list(declared_address_problems(declared, addresses))
+        problems += found
+        if "flows" in documents and not (found or faults["flows"] or faults["environment"]):
+            problems += flow_problems_of(documents["flows"], declared, inventory, addresses)
         if declared.mapping().get("kind") == "lab":
             problems += _production_problems(
                 directory, [*documents.values(), *inventory.documents()]

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from orchestrator.environment.flow_matrix import FlowMatrix
 from orchestrator.environment.ssh_keys import PublicKey
 from orchestrator.environment.tracker_address import DEBIAN_SECURITY_TRACKER
 from orchestrator.errors import PasInfraError
@@ -28,6 +29,7 @@ class ControlNode:
 
     place: Place
     store: Path | None
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Vaulted:
 class Host:
     """A server of the environment, with its variables merged as Ansible merges them.
 
-    `address` is normalised; `groups` leaves out `all` and `ungrouped` and names parents first.
+    `address` is normalised, `addresses` are all that it has; `groups` leaves out `all` and
+    `ungrouped` and names parents first.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Host:
     supplier: str
     place: Place
     variables: Mapping[str, object]
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,6 +213,7 @@ class Environment:
     waivers: tuple[Waiver, ...]
     files: tuple[Path, ...]
     vulnerability_data: VulnerabilityData = VulnerabilityData()
+    flows: FlowMatrix | None = None
 
     def host(self, name: str) -> Host:
         """The host `name`; raises PasInfraError when the environment has none of that name."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SchemaName = Literal[
     "access_reviews",
     "environment",
+    "flows",
     "hosts",
     "lab",
     "people",

@@ -66,6 +66,21 @@ def test_listeners_are_declared(answers: Answers, declared: Declared) -> None:
 
 
 @pytest.mark.pas("1.1.1")
+@pytest.mark.anssi("R75")
+def test_mail_to_root_reaches_somebody(answers: Answers, declared: Declared) -> None:
+    """Mail to root, and to what mail servers write to, goes to the declared address."""
+    wanted = declared["hardening_mail_aliases"]
+    assert "root" in wanted, "hardening_mail_aliases declares nobody for root"
+    names = ["root", "postmaster", "mailer-daemon", *wanted]
+    found = answers(f"getent aliases {' '.join(names)} || true").splitlines()
+    goes = {line.partition(":")[0]: line.partition(":")[2].strip() for line in found}
+    expected = {"postmaster": "root", "mailer-daemon": "root", **wanted}
+    lost = [f"{name} to {goes.get(name, 'nobody')}" for name in expected
+            if goes.get(name) != expected[name]]  # fmt: skip
+    assert not lost, f"mail goes elsewhere: {', '.join(sorted(lost))}"
+
+
+@pytest.mark.pas("1.1.1")
 @pytest.mark.anssi("R69")
 def test_accounts_are_local(answers: Answers) -> None:
     """Users and groups are asked of no other machine."""

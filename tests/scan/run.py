@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
+from content import corrected, read_corrections
 from report import Scan, write_report
 from scanners import PROFILES, read_lynis, read_oscap, read_ssh_audit
 
@@ -24,14 +25,11 @@ PROGRAM = Path(sys.executable).with_name("pas-infra")
 LAB, HOST, OUTSIDER, ADDRESS = "scan", "rbx7", "outsider", "198.18.0.11"
 CONTENT = "/usr/share/xml/scap/ssg/content/ssg-debian12-ds.xml"
 SCANNERS = "openscap-scanner ssg-debian lynis"
-# The content is for Debian 12, and asks the host whether it is one: everything would be "not
-# applicable". Nothing else in it is changed.
-OSCAP = rf"""
-sed 's/>^12\.\[0-9\]+\$</>^13.[0-9]+$</' {CONTENT} > /root/ds.xml
-! cmp -s {CONTENT} /root/ds.xml
+OSCAP = r"""
 oscap xccdf eval --profile "xccdf_org.ssgproject.content_profile_$PROFILE" \
-    --results /root/results.xml /root/ds.xml > /root/oscap.log 2>&1 || [ $? = 2 ]
+    --results /root/results.xml "/root/$DATA" > /root/oscap.log 2>&1 || [ $? = 2 ]
 cat /root/results.xml
+rm /root/results.xml
 """
 
 
@@ -72,8 +70,10 @@ class Lab:
 def scan(lab: Lab, profiles: list[str], results: Path) -> None:
     """Have the scanners look at the host as it is now; what they say is kept in `results`."""
     results.mkdir(parents=True, exist_ok=True)
-    for profile in profiles:
-        (results / f"{profile}.xml").write_text(lab.on(HOST, OSCAP, PROFILE=profile), "utf-8")
+    evaluations = [(f"{profile}.xml", profile, "corrected.xml") for profile in profiles]
+    for name, profile, data in [("delivered.xml", PROFILES[-1], "delivered.xml"), *evaluations]:
+        said = lab.on(HOST, OSCAP, PROFILE=profile, DATA=data)
+        (results / name).write_text(said, "utf-8")
     lynis = lab.on(
         HOST,
         "lynis audit system --quick --quiet --no-colors --report-file /root/lynis.dat > /dev/null\n"
@@ -87,11 +87,23 @@ def scan(lab: Lab, profiles: list[str], results: Path) -> None:
     (results / "ssh-audit.json").write_text(audited, "utf-8")
 
 
+def bring_content(lab: Lab) -> None:
+    """Put the content on the host: as delivered but for the release, and corrected."""
+    content, corrections = lab.on(HOST, f"cat {CONTENT}"), read_corrections()
+    needed = tuple(each for each in corrections if each.delivered)
+    for name, chosen in (("delivered.xml", needed), ("corrected.xml", corrections)):
+        lab.pas_infra(
+            *("lab", "ssh", "--name", LAB, HOST, f"sudo tee /root/{name} > /dev/null"),
+            stdin=corrected(content, chosen),
+        )
+
+
 def read_scan(results: Path) -> Scan:
     """What the scanners said, read again."""
     found = [profile for profile in PROFILES if (results / f"{profile}.xml").exists()]
     return Scan(
         {p: read_oscap((results / f"{p}.xml").read_text("utf-8")) for p in found},
+        read_oscap((results / "delivered.xml").read_text("utf-8")),
         read_lynis((results / "lynis.dat").read_text("utf-8")),
         read_ssh_audit((results / "ssh-audit.json").read_text("utf-8")),
     )
@@ -105,6 +117,7 @@ def scan_before_and_after(lab: Lab, profiles: list[str], results: Path, *, keep:
         lab.pas_infra("lab", "up", "--name", LAB, HOST, "--backend", "qemu")
         lab.pas_infra("lab", "up", "--name", LAB, OUTSIDER)
         lab.on(HOST, f"apt-get update -qq && apt-get install -qq -y {SCANNERS} > /dev/null")
+        bring_content(lab)
         scan(lab, profiles, results / "before")
         # What does not hold is the scanners' to say here; what fails is in the run's output.
         lab.pas_infra(

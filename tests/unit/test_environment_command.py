@@ -127,7 +127,7 @@ def test_check_reports_every_problem(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert f"{broken}/waivers.yml:1: entry 1.rule must be text" in captured.err
     assert run(["env", "check", "broken", "--json"]) == 5
     report = json.loads(capsys.readouterr().out)
-    assert (report["ok"], len(report["problems"])) == (False, 7)
+    assert (report["ok"], len(report["problems"])) == (False, 8)
 
 
 def _described(rules: Any) -> Iterator[tuple[str, str]]:

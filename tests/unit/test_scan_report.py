@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from content import Correction, corrected
 from report import UNEXPLAINED, Scan, report
 from scanners import read_lynis, read_oscap, read_ssh_audit
 
@@ -29,7 +30,7 @@ SSH = (
 
 def scan(partition: str, new: str, score: str) -> Scan:
     evaluated = read_oscap(RESULTS.format(partition, new, score))
-    return Scan({"anssi_bp28_high": evaluated}, read_lynis(LYNIS), read_ssh_audit(SSH))
+    return Scan({"anssi_bp28_high": evaluated}, evaluated, read_lynis(LYNIS), read_ssh_audit(SSH))
 
 
 def test_every_failing_rule_stands_there_with_its_reason_or_without() -> None:
@@ -43,6 +44,13 @@ def test_every_failing_rule_stands_there_with_its_reason_or_without() -> None:
     assert f"| `BOOT-5122` | Set a password on GRUB | {UNEXPLAINED} |" in text
     assert "| `X-1` | Bad |" in text
     assert "| ssh-audit: offered / failing / weak | 3 / 1 / 1 | **3 / 1 / 1** | |" in text
+
+
+def test_a_correction_that_has_nothing_to_correct_is_told() -> None:
+    one, other = Correction("a", "", "12", "13"), Correction("the file", "", "/etc/x", "/etc/y")
+    assert corrected("12 12 /etc/x", (one, other)) == "13 13 /etc/y"
+    with pytest.raises(ValueError, match="the content has changed: the file is not in it"):
+        corrected("12", (one, other))
 
 
 def test_a_scan_that_looked_at_nothing_is_no_score() -> None:

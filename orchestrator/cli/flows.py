@@ -1,0 +1,147 @@
+"""`pas-infra flows`: who may reach whom, and what the hosts really listen on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.options import complete_declared, environment_option, json_option
+from orchestrator.cli.terminal import console, print_json
+from orchestrator.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.environment import Flow, FlowMatrix
+    from orchestrator.flows.compare import FlowView
+
+
+@click.command("flows")
+@environment_option
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="HOST",
+    shell_complete=complete_declared,
+    help="Ask only this host or group; may be repeated.",
+)
+@click.option("--declared", is_flag=True, help="Ask no host: only what flows.yml declares.")
+@click.option(
+    "--svg",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write the matrix as a picture, in French, for the PAS file.",
+)
+@json_option
+def command(
+    environment_name: str,
+    hosts: tuple[str, ...],
+    svg: Path | None,
+    *,
+    declared: bool,
+    as_json: bool,
+) -> int:
+    """Show the flow matrix beside what the hosts really listen on.
+
+    The hosts are asked; nothing on them is changed. Ends with 0 when they listen where a flow
+    leads and nowhere else, 2 when not, 4 when a host could not be asked.
+    """
+    from orchestrator.environment import load_environment
+    from orchestrator.flows.compare import FlowView, declared_matrix, view_flows
+    from orchestrator.selection import select
+
+    environment = load_environment(environment_name)
+    matrix = declared_matrix(environment)
+    if svg:
+        from orchestrator.flows.diagram import draw_flows
+
+        svg.write_text(draw_flows(environment, matrix), "utf-8")
+        click.echo(f"the picture is in {svg}", err=True)
+    if declared:
+        view = FlowView(matrix, {}, {}, ())
+    else:
+        view = view_flows(environment, select(environment, limit=hosts).hosts)
+    if as_json:
+        print_json(_as_data(view))
+    else:
+        _show(view, console())
+    return ExitCode.OK if declared else view.exit_code
+
+
+def _show(view: "FlowView", to: "Console") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    asked = bool(view.listeners)
+    table = Table(box=None, pad_edge=False)
+    for title in ("flow", "from", "to", "service", "why", "measures"):
+        table.add_column(title, overflow="fold")
+    if asked:
+        table.add_column("answered by", overflow="fold")
+    for flow in view.matrix.flows:
+        served = [_serving(view, flow)] if asked else []
+        table.add_row(
+            flow.name,
+            ", ".join(flow.sources),
+            ", ".join(flow.destinations),
+            flow.service + (f", {flow.rate}" if flow.rate else ""),
+            escape(flow.reason),
+            ", ".join(flow.measures),
+            *served,
+        )
+    to.print(table)
+    for finding in view.findings:
+        to.print(f"[red]✗[/] {escape(str(finding))}")
+    for host, why in view.missing.items():
+        to.print(f"[red]?[/] {host}: {escape(why)}")
+    if view.listeners and not view.findings:
+        to.print(f"[green]✓[/] {', '.join(view.listeners)}: open where a flow leads, nowhere else")
+
+
+def _serving(view: "FlowView", flow: "Flow") -> str:
+    from rich.markup import escape
+
+    served = [
+        f"{host}: {', '.join(sorted({one.process or 'the kernel' for one in found}))}"
+        for host in flow.destinations
+        if (found := view.serving(flow, host))
+    ]
+    return escape("\n".join(served))
+
+
+def _as_data(view: "FlowView") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "networks": {
+            network.name: {
+                "description": network.description,
+                "addresses": [str(address) for address in network.addresses],
+            }
+            for network in view.matrix.networks
+        },
+        "flows": _flows(view.matrix),
+        "listeners": {
+            host: [asdict(one) for one in found] for host, found in view.listeners.items()
+        },
+        "findings": [asdict(finding) for finding in view.findings],
+        "missing": dict(view.missing),
+    }
+
+
+def _flows(matrix: "FlowMatrix") -> list[dict[str, Any]]:
+    return [
+        {
+            "name": flow.name,
+            "from": list(flow.sources),
+            "to": list(flow.destinations),
+            "protocol": flow.protocol,
+            "ports": [str(ports) for ports in flow.ports],
+            "reason": flow.reason,
+            "measures": list(flow.measures),
+            "interconnection": flow.interconnection,
+            "rate": flow.rate,
+        }
+        for flow in matrix.flows
+    ]

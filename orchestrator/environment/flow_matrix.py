@@ -1,0 +1,87 @@
+"""The flow matrix of flows.yml, as dataclasses: who may reach whom, by which port, and why."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+IPNetwork = IPv4Network | IPv6Network
+Protocol = Literal["tcp", "udp", "icmp", "esp"]
+
+
+@dataclass(frozen=True)
+class FlowNetwork:
+    """A network that is no host of the environment."""
+
+    name: str
+    description: str
+    addresses: tuple[IPNetwork, ...]
+
+
+@dataclass(frozen=True)
+class Interconnection:
+    """Where the service meets another network."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, order=True)
+class Ports:
+    """The ports from `first` to `last`, both among them."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+    def __contains__(self, port: int) -> bool:
+        return self.first <= port <= self.last
+
+    def overlaps(self, other: "Ports") -> bool:
+        """Whether a port is in both."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One flow; `sources` open it to `destinations`, each a host or a network of the matrix.
+
+    `ports` is empty for a protocol that has none; `rate` is nft's, such as `30/minute`.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    destinations: tuple[str, ...]
+    protocol: Protocol
+    ports: tuple[Ports, ...]
+    reason: str
+    measures: tuple[str, ...]
+    interconnection: str
+    rate: str | None
+
+    @property
+    def service(self) -> str:
+        """The protocol with its ports: `tcp 80, 443`."""
+        return f"{self.protocol} {', '.join(map(str, self.ports))}".strip()
+
+    def carries(self, protocol: str, port: int) -> bool:
+        """Whether a listener on the port is what the flow leads to."""
+        return protocol == self.protocol and any(port in ports for ports in self.ports)
+
+
+@dataclass(frozen=True)
+class FlowMatrix:
+    """All that flows.yml declares, in its order."""
+
+    networks: tuple[FlowNetwork, ...]
+    interconnections: tuple[Interconnection, ...]
+    flows: tuple[Flow, ...]
+
+    def to(self, host: str) -> tuple[Flow, ...]:
+        """The flows that the host answers."""
+        return tuple(flow for flow in self.flows if host in flow.destinations)
+
+    def out_of(self, host: str) -> tuple[Flow, ...]:
+        """The flows that the host opens."""
+        return tuple(flow for flow in self.flows if host in flow.sources)

@@ -1,0 +1,1 @@
+"""The flow matrix as declared, beside what the live hosts really listen on."""

@@ -1,0 +1,115 @@
+"""What live hosts listen on: asked over SSH, side by side, in one round trip each."""
+
+import re
+import subprocess
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from orchestrator.engine import Connection
+
+_PATIENCE = 60.0  # seconds
+_SEPARATOR = "-- units --"
+_QUESTION = f"sudo -n ss -H -l -n -t -u -p && echo '{_SEPARATOR}' && sudo -n ps -e -o pid=,unit="
+_USER = re.compile(r'\("(?P<process>[^"]*)",pid=(?P<pid>\d+)')
+
+
+@dataclass(frozen=True, order=True)
+class Listener:
+    """A socket that waits for others; `address` is `*` for every one that the host has.
+
+    `unit` is the systemd unit of the process, or "" where none is known: a socket of the kernel's.
+    """
+
+    protocol: str
+    port: int
+    address: str
+    process: str
+    unit: str
+
+    @property
+    def reachable(self) -> bool:
+        """Whether another machine could reach it: what is on the loopback is the host's own."""
+        return self.address == "*" or not ip_address(self.address).is_loopback
+
+    def __str__(self) -> str:
+        by = f"{self.process} ({self.unit})" if self.unit else self.process or "the kernel"
+        at = "" if self.address == "*" else f" on {self.address}"
+        return f"{self.protocol} {self.port}{at} by {by}"
+
+
+def listeners_on(
+    connections: Iterable[Connection],
+) -> tuple[dict[str, tuple[Listener, ...]], dict[str, str]]:
+    """What each host listens on, loopback apart; and of the hosts that cannot say so, why."""
+    asked = list(connections)
+    with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
+        answers = dict(zip((c.host for c in asked), pool.map(_ask, asked), strict=True))
+    found = {host: said for host, said in answers.items() if not isinstance(said, str)}
+    return found, {host: said for host, said in answers.items() if isinstance(said, str)}
+
+
+def read_listeners(text: str) -> tuple[Listener, ...]:
+    """The reachable listeners in the answer of a host.
+
+    Raises ValueError when it is not what `ss` and `ps` print.
+    """
+    sockets, separator, processes = text.partition(_SEPARATOR)
+    if not separator:
+        raise ValueError("it does not say which unit listens")
+    units = dict(line.split(maxsplit=1) for line in processes.splitlines() if line.strip())
+    found = {_listener(line, units) for line in sockets.splitlines()}
+    if not found:
+        raise ValueError("nothing listens there, not even sshd")
+    return tuple(sorted(one for one in found if one.reachable))
+
+
+def _listener(line: str, units: dict[str, str]) -> Listener:
+    fields = line.split()
+    if len(fields) < 6 or fields[0] not in ("tcp", "udp"):
+        raise ValueError(f"not what ss prints: {_printable(line)[:80]}")
+    host, _, port = fields[4].rpartition(":")
+    address = host.partition("%")[0].strip("[]")
+    user = _USER.search(line)
+    unit = units.get(user["pid"], "").strip() if user else ""
+    return Listener(
+        protocol=fields[0],
+        port=int(port),
+        address="*" if address in ("*", "0.0.0.0", "::") else _plain(address),  # noqa: S104 - read
+        process=_printable(user["process"]) if user else "",
+        unit="" if unit == "-" else _printable(unit),
+    )
+
+
+def _plain(address: str) -> str:
+    found = ip_address(address)
+    mapped = found.ipv4_mapped if found.version == 6 else None
+    return str(mapped or found)
+
+
+def _printable(text: str) -> str:
+    """The same without what would speak to the terminal of whoever reads it."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def _ask(connection: Connection) -> tuple[Listener, ...] | str:
+    try:
+        done = subprocess.run(
+            [*connection.ssh_batch, _QUESTION],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_PATIENCE,
+            check=False,
+        )
+        if done.returncode == 255:
+            return f"no answer over SSH: {_printable(done.stderr.strip())[-200:]}"
+        if done.returncode:
+            return f"its listeners could not be read: {_printable(done.stderr.strip())[-200:]}"
+        return read_listeners(done.stdout)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_PATIENCE:.0f} s"
+    except ValueError as error:
+        return f"its listeners could not be read: {error}"

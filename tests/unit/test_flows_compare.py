@@ -1,0 +1,132 @@
+"""The matrix against what a host says that it listens on: recorded answers, expected findings."""
+
+from ipaddress import ip_network
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from orchestrator.environment import load_environment
+from orchestrator.environment.flow_matrix import (
+    Flow,
+    FlowMatrix,
+    FlowNetwork,
+    Interconnection,
+    Ports,
+    Protocol,
+)
+from orchestrator.flows.compare import compare
+from orchestrator.flows.diagram import draw_flows
+from orchestrator.flows.listeners import Listener, read_listeners
+
+# `ss -H -l -n -t -u -p` and `ps -e -o pid=,unit=` of a host; the last socket is the kernel's own.
+ANSWER = """\
+udp UNCONN 0 0 127.0.0.1:323 0.0.0.0:* users:(("chronyd",pid=77,fd=5))
+udp UNCONN 0 0 [::1]:323 [::]:* users:(("chronyd",pid=77,fd=6))
+udp UNCONN 0 0 [fe80::1]%host0:546 [::]:* users:(("systemd-network",pid=50,fd=20))
+tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=90,fd=6))
+tcp LISTEN 0 128 [::]:22 [::]:* users:(("sshd",pid=90,fd=7))
+tcp LISTEN 0 511 [::ffff:127.0.0.1]:9000 *:* users:(("python3",pid=91,fd=3))
+tcp LISTEN 0 511 *:8080 *:* users:(("python3",pid=91,fd=4),("python3",pid=92,fd=4))
+udp UNCONN 0 0 198.18.0.11:51820 0.0.0.0:*
+-- units --
+     50 systemd-networkd.service
+     77 chrony.service
+     90 ssh.service
+     91 session-3.scope
+     92 -
+"""
+SSH = Listener("tcp", 22, "*", "sshd", "ssh.service")
+
+
+def flow(name: str, protocol: Protocol, *ports: int, to: str = "rbx7") -> Flow:
+    return Flow(
+        name=name,
+        sources=("office",),
+        destinations=(to,),
+        protocol=protocol,
+        ports=tuple(Ports(port, port) for port in ports),
+        reason="Essai",
+        measures=("5.6.1",),
+        interconnection="internet",
+        rate=None,
+    )
+
+
+def matrix(*flows: Flow) -> FlowMatrix:
+    office = FlowNetwork("office", "Le bureau", (ip_network("192.0.2.0/24"),))
+    return FlowMatrix((office,), (Interconnection("internet", "L'Internet"),), flows)
+
+
+def test_the_loopback_is_the_hosts_own() -> None:
+    assert read_listeners(ANSWER) == (
+        SSH,
+        Listener("tcp", 8080, "*", "python3", "session-3.scope"),
+        Listener("udp", 546, "fe80::1", "systemd-network", "systemd-networkd.service"),
+        Listener("udp", 51820, "198.18.0.11", "", ""),
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        pytest.param("", "which unit", id="empty"),
+        pytest.param("-- units --\n 1 init.scope\n", "nothing listens", id="no socket"),
+        pytest.param("tcp \x1b[2J\n-- units --\n", "not what ss prints: tcp �", id="garbage"),
+        pytest.param(ANSWER.replace(":22 ", ":ssh "), "invalid literal", id="no port"),
+        pytest.param(ANSWER.replace("198.18.0.11", "a.host"), "address", id="no address"),
+    ],
+)
+def test_what_is_no_answer_is_refused(answer: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why.replace("[", r"\[")):
+        read_listeners(answer)
+
+
+def test_a_host_is_as_declared() -> None:
+    assert compare(matrix(flow("ssh", "tcp", 22)), "rbx7", [SSH]) == []
+
+
+def test_what_no_flow_leads_to_is_a_finding() -> None:
+    found = compare(matrix(flow("ssh", "tcp", 22)), "rbx7", read_listeners(ANSWER))
+    assert [(finding.kind, finding.what) for finding in found] == [
+        ("undeclared", "tcp 8080 by python3 (session-3.scope)"),
+        ("undeclared", "udp 546 on fe80::1 by systemd-network (systemd-networkd.service)"),
+        ("undeclared", "udp 51820 on 198.18.0.11 by the kernel"),
+    ]
+
+
+def test_the_protocol_counts() -> None:
+    found = compare(matrix(flow("ssh", "udp", 22)), "rbx7", [SSH])
+    assert [finding.kind for finding in found] == ["undeclared", "unserved"]
+
+
+def test_a_flow_to_another_host_opens_nothing_here() -> None:
+    found = compare(matrix(flow("ssh", "tcp", 22, to="sysfab")), "rbx7", [SSH])
+    assert [str(finding) for finding in found] == [
+        "rbx7 listens, and no flow leads there: tcp 22 by sshd (ssh.service)"
+    ]
+
+
+def test_a_flow_that_nothing_serves_is_a_finding() -> None:
+    found = compare(matrix(flow("ssh", "tcp", 22), flow("pages", "tcp", 443)), "rbx7", [SSH])
+    assert [str(finding) for finding in found] == [
+        "rbx7 is to serve a flow, and does not listen: tcp 443 of pages"
+    ]
+
+
+def test_what_has_no_port_needs_no_listener() -> None:
+    assert compare(matrix(flow("ssh", "tcp", 22), flow("ping", "icmp")), "rbx7", [SSH]) == []
+
+
+@pytest.mark.parametrize("name", ["lab", "production"])
+def test_the_picture_shows_every_flow(name: str) -> None:
+    environment = load_environment(name)
+    assert environment.flows is not None
+    root = ET.fromstring(draw_flows(environment, environment.flows))  # noqa: S314 - our own
+    text = "\n".join("".join(found.itertext()) for found in root.iter())
+    for number, one in enumerate(environment.flows.flows, 1):
+        assert f"{number} {', '.join(one.sources)} → {', '.join(one.destinations)}" in text
+        assert one.reason in text
+    arrows = {(s, d) for one in environment.flows.flows for s in one.sources
+              for d in one.destinations}  # fmt: skip
+    paths = [p for p in root.iter("{http://www.w3.org/2000/svg}path") if p.get("marker-end")]
+    assert len(paths) == len(arrows)
