@@ -56,7 +56,7 @@ def test_temporary_files_are_ones_own(answers: Answers) -> None:
 
 
 @pytest.mark.pas("1.1.1")
-@pytest.mark.anssi("R36", "R50", "R71")
+@pytest.mark.anssi("R36", "R50", "R68", "R71")
 def test_accounts_are_made_closed(answers: Answers, active: frozenset[str]) -> None:
     """A new account gets a home of its own, without which it cannot log in, and is logged."""
     lines = answers("cat /etc/login.defs").splitlines()
@@ -65,6 +65,8 @@ def test_accounts_are_made_closed(answers: Answers, active: frozenset[str]) -> N
         "UMASK": ("077", "R36"),
         "HOME_MODE": ("0700", "R50"),
         "DEFAULT_HOME": ("no", "R50"),
+        "SHA_CRYPT_MIN_ROUNDS": ("65536", "R68"),
+        "SHA_CRYPT_MAX_ROUNDS": ("65536", "R68"),
         "LOG_OK_LOGINS": ("yes", "R71"),
     }
     differing = [
