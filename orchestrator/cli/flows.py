@@ -73,7 +73,7 @@ def _show(view: "FlowView", to: "Console") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    asked = bool(view.listeners)
+    asked = bool(view.seen)
     table = Table(box=None, pad_edge=False)
     for title in ("flow", "from", "to", "service", "why", "measures"):
         table.add_column(title, overflow="fold")
@@ -95,8 +95,8 @@ def _show(view: "FlowView", to: "Console") -> None:
         to.print(f"[red]✗[/] {escape(str(finding))}")
     for host, why in view.missing.items():
         to.print(f"[red]?[/] {host}: {escape(why)}")
-    if view.listeners and not view.findings:
-        to.print(f"[green]✓[/] {', '.join(view.listeners)}: open where a flow leads, nowhere else")
+    if view.seen and not view.findings:
+        to.print(f"[green]✓[/] {', '.join(view.seen)}: open where a flow leads, nowhere else")
 
 
 def _serving(view: "FlowView", flow: "Flow") -> str:
@@ -122,9 +122,7 @@ def _as_data(view: "FlowView") -> dict[str, Any]:
             for network in view.matrix.networks
         },
         "flows": _flows(view.matrix),
-        "listeners": {
-            host: [asdict(one) for one in found] for host, found in view.listeners.items()
-        },
+        "seen": {host: asdict(found) for host, found in view.seen.items()},
         "findings": [asdict(finding) for finding in view.findings],
         "missing": dict(view.missing),
     }

@@ -11,7 +11,10 @@ from orchestrator.engine import Connection
 
 _PATIENCE = 60.0  # seconds
 _SEPARATOR = "-- units --"
-_QUESTION = f"sudo -n ss -H -l -n -t -u -p && echo '{_SEPARATOR}' && sudo -n ps -e -o pid=,unit="
+_QUESTION = (
+    'echo "$SSH_CONNECTION" && sudo -n ss -H -l -n -t -u -p '
+    f"&& echo '{_SEPARATOR}' && sudo -n ps -e -o pid=,unit="
+)
 _USER = re.compile(r'\("(?P<process>[^"]*)",pid=(?P<pid>\d+)')
 
 
@@ -39,10 +42,22 @@ class Listener:
         return f"{self.protocol} {self.port}{at} by {by}"
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A host's listeners, loopback apart, and by which way it was asked.
+
+    `origin` is the address that the question came from, as the host sees it, `port` where to.
+    """
+
+    origin: str
+    port: int
+    listeners: tuple[Listener, ...]
+
+
 def listeners_on(
     connections: Iterable[Connection],
-) -> tuple[dict[str, tuple[Listener, ...]], dict[str, str]]:
-    """What each host listens on, loopback apart; and of the hosts that cannot say so, why."""
+) -> tuple[dict[str, Seen], dict[str, str]]:
+    """What each host listens on; and of the hosts that cannot say so, why."""
     asked = list(connections)
     with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
         answers = dict(zip((c.host for c in asked), pool.map(_ask, asked), strict=True))
@@ -50,11 +65,12 @@ def listeners_on(
     return found, {host: said for host, said in answers.items() if isinstance(said, str)}
 
 
-def read_listeners(text: str) -> tuple[Listener, ...]:
-    """The reachable listeners in the answer of a host.
+def read_listeners(text: str) -> Seen:
+    """What the answer of a host says.
 
-    Raises ValueError when it is not what `ss` and `ps` print.
+    Raises ValueError when it is not what sshd, `ss` and `ps` print.
     """
+    way, _, text = text.partition("\n")
     sockets, separator, processes = text.partition(_SEPARATOR)
     if not separator:
         raise ValueError("it does not say which unit listens")
@@ -62,7 +78,9 @@ def read_listeners(text: str) -> tuple[Listener, ...]:
     found = {_listener(line, units) for line in sockets.splitlines()}
     if not found:
         raise ValueError("nothing listens there, not even sshd")
-    return tuple(sorted(one for one in found if one.reachable))
+    origin, _, _, port = way.split()
+    reachable = tuple(sorted(one for one in found if one.reachable))
+    return Seen(_plain(origin.partition("%")[0]), int(port), reachable)
 
 
 def _listener(line: str, units: dict[str, str]) -> Listener:
@@ -93,7 +111,7 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
-def _ask(connection: Connection) -> tuple[Listener, ...] | str:
+def _ask(connection: Connection) -> Seen | str:
     try:
         done = subprocess.run(
             [*connection.ssh_batch, _QUESTION],

@@ -14,12 +14,13 @@ from orchestrator.environment.flow_matrix import (
     Ports,
     Protocol,
 )
-from orchestrator.flows.compare import compare
+from orchestrator.flows.compare import Finding, compare
 from orchestrator.flows.diagram import draw_flows
-from orchestrator.flows.listeners import Listener, read_listeners
+from orchestrator.flows.listeners import Listener, Seen, read_listeners
 
-# `ss -H -l -n -t -u -p` and `ps -e -o pid=,unit=` of a host; the last socket is the kernel's own.
+# The way of the question, what `ss` says, and what `ps` says; the last socket is the kernel's own.
 ANSWER = """\
+192.0.2.40 50000 198.18.0.11 22
 udp UNCONN 0 0 127.0.0.1:323 0.0.0.0:* users:(("chronyd",pid=77,fd=5))
 udp UNCONN 0 0 [::1]:323 [::]:* users:(("chronyd",pid=77,fd=6))
 udp UNCONN 0 0 [fe80::1]%host0:546 [::]:* users:(("systemd-network",pid=50,fd=20))
@@ -36,6 +37,7 @@ udp UNCONN 0 0 198.18.0.11:51820 0.0.0.0:*
      92 -
 """
 SSH = Listener("tcp", 22, "*", "sshd", "ssh.service")
+HOSTS = {"rbx7": ["198.18.0.11"], "sysfab": ["198.18.0.12"]}
 
 
 def flow(name: str, protocol: Protocol, *ports: int, to: str = "rbx7") -> Flow:
@@ -57,8 +59,12 @@ def matrix(*flows: Flow) -> FlowMatrix:
     return FlowMatrix((office,), (Interconnection("internet", "L'Internet"),), flows)
 
 
+def departures(*flows: Flow, seen: Seen | None = None) -> list[Finding]:
+    return compare(matrix(*flows), HOSTS, "rbx7", seen or Seen("192.0.2.40", 22, (SSH,)))
+
+
 def test_the_loopback_is_the_hosts_own() -> None:
-    assert read_listeners(ANSWER) == (
+    assert read_listeners(ANSWER).listeners == (
         SSH,
         Listener("tcp", 8080, "*", "python3", "session-3.scope"),
         Listener("udp", 546, "fe80::1", "systemd-network", "systemd-networkd.service"),
@@ -70,8 +76,10 @@ def test_the_loopback_is_the_hosts_own() -> None:
     ("answer", "why"),
     [
         pytest.param("", "which unit", id="empty"),
-        pytest.param("-- units --\n 1 init.scope\n", "nothing listens", id="no socket"),
-        pytest.param("tcp \x1b[2J\n-- units --\n", "not what ss prints: tcp �", id="garbage"),
+        pytest.param("1 2 3 4\n-- units --\n 1 init.scope\n", "nothing listens", id="no socket"),
+        pytest.param(
+            "1 2 3 4\ntcp \x1b[2J\n-- units --\n", "not what ss prints: tcp �", id="garbage"
+        ),
         pytest.param(ANSWER.replace(":22 ", ":ssh "), "invalid literal", id="no port"),
         pytest.param(ANSWER.replace("198.18.0.11", "a.host"), "address", id="no address"),
     ],
@@ -82,11 +90,11 @@ def test_what_is_no_answer_is_refused(answer: str, why: str) -> None:
 
 
 def test_a_host_is_as_declared() -> None:
-    assert compare(matrix(flow("ssh", "tcp", 22)), "rbx7", [SSH]) == []
+    assert departures(flow("ssh", "tcp", 22)) == []
 
 
 def test_what_no_flow_leads_to_is_a_finding() -> None:
-    found = compare(matrix(flow("ssh", "tcp", 22)), "rbx7", read_listeners(ANSWER))
+    found = departures(flow("ssh", "tcp", 22), seen=read_listeners(ANSWER))
     assert [(finding.kind, finding.what) for finding in found] == [
         ("undeclared", "tcp 8080 by python3 (session-3.scope)"),
         ("undeclared", "udp 546 on fe80::1 by systemd-network (systemd-networkd.service)"),
@@ -95,26 +103,34 @@ def test_what_no_flow_leads_to_is_a_finding() -> None:
 
 
 def test_the_protocol_counts() -> None:
-    found = compare(matrix(flow("ssh", "udp", 22)), "rbx7", [SSH])
-    assert [finding.kind for finding in found] == ["undeclared", "unserved"]
+    found = departures(flow("ssh", "udp", 22))
+    assert [finding.kind for finding in found] == ["locked_out", "undeclared", "unserved"]
 
 
 def test_a_flow_to_another_host_opens_nothing_here() -> None:
-    found = compare(matrix(flow("ssh", "tcp", 22, to="sysfab")), "rbx7", [SSH])
+    found = departures(flow("ssh", "tcp", 22, to="sysfab"))
     assert [str(finding) for finding in found] == [
-        "rbx7 listens, and no flow leads there: tcp 22 by sshd (ssh.service)"
+        "pas-infra comes to rbx7 by a way that no flow opens: from 192.0.2.40, tcp 22",
+        "rbx7 listens, and no flow leads there: tcp 22 by sshd (ssh.service)",
     ]
 
 
 def test_a_flow_that_nothing_serves_is_a_finding() -> None:
-    found = compare(matrix(flow("ssh", "tcp", 22), flow("pages", "tcp", 443)), "rbx7", [SSH])
+    found = departures(flow("ssh", "tcp", 22), flow("pages", "tcp", 443))
     assert [str(finding) for finding in found] == [
         "rbx7 is to serve a flow, and does not listen: tcp 443 of pages"
     ]
 
 
 def test_what_has_no_port_needs_no_listener() -> None:
-    assert compare(matrix(flow("ssh", "tcp", 22), flow("ping", "icmp")), "rbx7", [SSH]) == []
+    assert departures(flow("ssh", "tcp", 22), flow("ping", "icmp")) == []
+
+
+def test_a_way_in_that_no_flow_opens_is_a_finding() -> None:
+    found = departures(flow("ssh", "tcp", 22), seen=Seen("198.51.100.7", 22, (SSH,)))
+    assert [str(finding) for finding in found] == [
+        "pas-infra comes to rbx7 by a way that no flow opens: from 198.51.100.7, tcp 22"
+    ]
 
 
 @pytest.mark.parametrize("name", ["lab", "production"])
