@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from orchestrator.access.compare import Line, State, compare
-from orchestrator.access.live import Live, ask
+from orchestrator.access.live import Live, live_access
 from orchestrator.engine import connections, variables
 from orchestrator.environment import Environment, People, PublicKey, public_key
 from orchestrator.errors import PasInfraError
@@ -115,7 +115,7 @@ def list_access(environment: Environment, hosts: Sequence[str]) -> AccessList:
         people = environment.people or People((), (), ())
         with ThreadPoolExecutor() as pool:  # Ansible takes seconds to answer
             resolving = pool.submit(_resolved_keys, environment, people, hosts)
-            live = ask(connections(environment, hosts))
+            live = live_access(connections(environment, hosts))
             resolved = resolving.result()
         lines = [
             line

@@ -1,20 +1,17 @@
 """Who can do what on the hosts, as the hosts themselves say: asked over SSH, side by side."""
 
 import json
-import subprocess
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from orchestrator.engine import Connection
+from orchestrator.engine import Connection, Question, ask, printable
 
 _COLLECTOR = Path(__file__).with_name("collect.py")
 _COMMAND = "sudo -n python3 -I -"
 _PATIENCE = 180.0  # seconds for all that a host is asked
-_SSH_FAILED = 255
 
 
 @dataclass(frozen=True)
@@ -83,47 +80,24 @@ class Live:
     missing: Mapping[str, str]
 
 
-def ask(connections: Sequence[Connection]) -> Live:
+def live_access(connections: Iterable[Connection]) -> Live:
     """Ask every host, in one round trip each."""
-    with ThreadPoolExecutor(max_workers=max(len(connections), 1)) as pool:
-        answers = dict(zip(connections, pool.map(_ask, connections), strict=True))
-    return Live(
-        {c.host: answer for c, answer in answers.items() if not isinstance(answer, str)},
-        {c.host: answer for c, answer in answers.items() if isinstance(answer, str)},
+    question = Question(
+        "its accounts",
+        _COMMAND,
+        accounts_of,
+        script=_COLLECTOR.read_text("utf-8"),
+        patience=_PATIENCE,
     )
+    return Live(*ask(connections, question))
 
 
 def accounts_of(answer: str) -> tuple[LiveAccount, ...]:
     """The accounts in what the collector printed; raises ValueError when it is something else."""
     try:
         return tuple(_account(entry) for entry in _printable(json.loads(answer)))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("not what the collector prints") from error
-
-
-def _ask(connection: Connection) -> tuple[LiveAccount, ...] | str:
-    """The accounts of a host, or why nothing can be said of it."""
-    try:
-        done = subprocess.run(
-            [*connection.ssh_batch, _COMMAND],
-            input=_COLLECTOR.read_text("utf-8"),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer within {_PATIENCE:.0f} s"
-    said = _printable(done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-    if done.returncode == _SSH_FAILED:
-        return f"no answer over SSH: {said}"
-    if done.returncode != 0:
-        return f"its accounts could not be read: {said}"
-    try:
-        return accounts_of(done.stdout)
-    except ValueError:
-        return "its accounts could not be read: what it answers is no list of accounts"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError("what it answers is no list of accounts") from error
 
 
 def _account(entry: Mapping[str, Any]) -> LiveAccount:
@@ -143,7 +117,7 @@ def _account(entry: Mapping[str, Any]) -> LiveAccount:
 def _printable(data: Any) -> Any:
     """The same without what would speak to the terminal of whoever reads it."""
     if isinstance(data, str):
-        return "".join(letter if letter.isprintable() else "�" for letter in data)
+        return printable(data)
     if isinstance(data, list):
         return [_printable(each) for each in data]
     if isinstance(data, dict):

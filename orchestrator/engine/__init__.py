@@ -1,5 +1,6 @@
 """The Ansible engine: playbooks in, typed and reconciled results out."""
 
+from orchestrator.engine.asking import Question, ask, printable
 from orchestrator.engine.connections import Connection, connections, variables
 from orchestrator.engine.request import (
     PlayOutcome,
@@ -17,12 +18,15 @@ __all__ = [
     "PlayOutcome",
     "PlayRequest",
     "PlayStatus",
+    "Question",
     "Strategy",
     "TaskStarted",
+    "ask",
     "connections",
     "default_strategy",
     "mitogen_plugins",
     "play",
+    "printable",
     "strategy_variables",
     "variables",
 ]

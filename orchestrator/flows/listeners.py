@@ -1,15 +1,12 @@
-"""What live hosts listen on: asked over SSH, side by side, in one round trip each."""
+"""What live hosts listen on, as they say themselves."""
 
 import re
-import subprocess
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from orchestrator.engine import Connection
+from orchestrator.engine import Connection, Question, ask, printable
 
-_PATIENCE = 60.0  # seconds
 _SEPARATOR = "-- units --"
 _QUESTION = (
     'echo "$SSH_CONNECTION" && sudo -n ss -H -l -n -t -u -p '
@@ -58,11 +55,7 @@ def listeners_on(
     connections: Iterable[Connection],
 ) -> tuple[dict[str, Seen], dict[str, str]]:
     """What each host listens on; and of the hosts that cannot say so, why."""
-    asked = list(connections)
-    with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
-        answers = dict(zip((c.host for c in asked), pool.map(_ask, asked), strict=True))
-    found = {host: said for host, said in answers.items() if not isinstance(said, str)}
-    return found, {host: said for host, said in answers.items() if isinstance(said, str)}
+    return ask(connections, Question("its listeners", _QUESTION, read_listeners))
 
 
 def read_listeners(text: str) -> Seen:
@@ -86,7 +79,7 @@ def read_listeners(text: str) -> Seen:
 def _listener(line: str, units: dict[str, str]) -> Listener:
     fields = line.split()
     if len(fields) < 6 or fields[0] not in ("tcp", "udp"):
-        raise ValueError(f"not what ss prints: {_printable(line)[:80]}")
+        raise ValueError(f"not what ss prints: {printable(line)[:80]}")
     host, _, port = fields[4].rpartition(":")
     address = host.partition("%")[0].strip("[]")
     user = _USER.search(line)
@@ -95,8 +88,8 @@ def _listener(line: str, units: dict[str, str]) -> Listener:
         protocol=fields[0],
         port=int(port),
         address="*" if address in ("*", "0.0.0.0", "::") else _plain(address),  # noqa: S104 - read
-        process=_printable(user["process"]) if user else "",
-        unit="" if unit == "-" else _printable(unit),
+        process=printable(user["process"]) if user else "",
+        unit="" if unit == "-" else printable(unit),
     )
 
 
@@ -104,30 +97,3 @@ def _plain(address: str) -> str:
     found = ip_address(address)
     mapped = found.ipv4_mapped if found.version == 6 else None
     return str(mapped or found)
-
-
-def _printable(text: str) -> str:
-    """The same without what would speak to the terminal of whoever reads it."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
-
-
-def _ask(connection: Connection) -> Seen | str:
-    try:
-        done = subprocess.run(
-            [*connection.ssh_batch, _QUESTION],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_PATIENCE,
-            check=False,
-        )
-        if done.returncode == 255:
-            return f"no answer over SSH: {_printable(done.stderr.strip())[-200:]}"
-        if done.returncode:
-            return f"its listeners could not be read: {_printable(done.stderr.strip())[-200:]}"
-        return read_listeners(done.stdout)
-    except subprocess.TimeoutExpired:
-        return f"no answer within {_PATIENCE:.0f} s"
-    except ValueError as error:
-        return f"its listeners could not be read: {error}"

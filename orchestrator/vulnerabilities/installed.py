@@ -1,15 +1,12 @@
 """The source packages that live hosts have installed."""
 
 import re
-import subprocess
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from orchestrator.engine import Connection
+from orchestrator.engine import Connection, Question, ask
 from orchestrator.vulnerabilities.tracker import RELEASE
 
-_PATIENCE = 60.0  # seconds
 _FIELDS = "${db:Status-Status}\\t${source:Package}\\t${source:Version}\\t${Version}\\n"
 _QUESTION = f". /etc/os-release; echo \"$ID $VERSION_CODENAME\"; dpkg-query -W -f='{_FIELDS}'"
 # Configuration files alone run nothing.
@@ -30,11 +27,7 @@ def installed_on(
     connections: Iterable[Connection],
 ) -> tuple[dict[str, frozenset[Source]], dict[str, str]]:
     """What each host has installed; and of the hosts that cannot say so, why."""
-    asked = list(connections)
-    with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
-        answers = dict(zip((c.host for c in asked), pool.map(_ask, asked), strict=True))
-    found = {host: said for host, said in answers.items() if not isinstance(said, str)}
-    return found, {host: said for host, said in answers.items() if isinstance(said, str)}
+    return ask(connections, Question("its packages", _QUESTION, sources_in))
 
 
 def sources_in(text: str) -> frozenset[Source]:
@@ -56,24 +49,3 @@ def sources_in(text: str) -> frozenset[Source]:
     if not found:
         raise ValueError("dpkg names no package")
     return frozenset(found)
-
-
-def _ask(connection: Connection) -> frozenset[Source] | str:
-    try:
-        done = subprocess.run(
-            [*connection.ssh_batch, _QUESTION],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
-        if done.returncode == 255:
-            return f"no answer over SSH: {done.stderr.strip()[-200:]}"
-        if done.returncode:
-            return f"dpkg-query failed: {done.stderr.strip()[-200:]}"
-        return sources_in(done.stdout)
-    except subprocess.TimeoutExpired:
-        return f"no answer within {_PATIENCE:.0f} s"
-    except ValueError as error:
-        return str(error)
