@@ -26,6 +26,15 @@ def normalise(text: str) -> str | None:
     return str(mapped or address)
 
 
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, and no name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def host_addresses(inventory: Inventory) -> tuple[dict[str, str], list[Problem]]:
     """The normalised address of each host, and what is wrong with them."""
     addresses: dict[str, str] = {}
@@ -78,10 +87,12 @@ def declared_address_problems(
                 yield declared.problem(
                     (*keys, position), what, "give each host addresses of its own"
                 )
-        if host in addresses and addresses[host] not in map(normalise, map(str, written)):
+        reached = addresses.get(host, "")
+        # Of a name, nobody can say here which address it has.
+        if is_address(reached) and reached not in map(normalise, map(str, written)):
             yield declared.problem(
                 keys,
-                f"{addresses[host]}, at which Ansible reaches {host}, is not among its addresses",
+                f"{reached}, at which Ansible reaches {host}, is not among its addresses",
                 "add it, or correct `ansible_host`",
             )
     written = declared.mapping("control_node").get("addresses")

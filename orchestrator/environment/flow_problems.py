@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 from itertools import product
 from typing import Any
 
+from orchestrator.environment.addresses import is_address
 from orchestrator.environment.flow_matrix import Flow, IPNetwork
 from orchestrator.environment.flows import build_flow
 from orchestrator.environment.inventory import Inventory
@@ -35,7 +36,7 @@ def flow_problems_of(
         for host, found in listed.items()
         if host in addresses
     }
-    names = [h for h, found in hosts.items() if not all(map(_is_address, found))]
+    names = [h for h, found in hosts.items() if not all(map(is_address, found))]
     for host in names:
         yield declared.problem(
             ("hosts", host),
@@ -44,12 +45,18 @@ def flow_problems_of(
         )
     if names:
         return
-    ports = {host: inventory.merged(host).get("ansible_port") for host in hosts}
-    paths = [
-        Path(host, address, int(str(port.value)) if (port := ports[host]) else 22)
-        for host, found in hosts.items()
-        for address in ([addresses[host]] if _is_address(addresses[host]) else found)
-    ]
+    paths: list[Path] = []
+    for host, found in hosts.items():
+        setting = inventory.merged(host).get("ansible_port")
+        port = 22 if setting is None else setting.value
+        if setting and not (isinstance(port, int) or (isinstance(port, str) and port.isdecimal())):
+            yield setting.problem(
+                f"the port of {host} is computed, so that nothing proves that the matrix opens it",
+                "write the number itself",
+            )
+            continue
+        reached = [addresses[host]] if is_address(addresses[host]) else found
+        paths += [Path(host, address, int(str(port))) for address in reached]
     node = declared.mapping("control_node").get("addresses")
     origins = [str(a) for a in node] if isinstance(node, list) else []
     yield from flow_problems(document, hosts, origins, paths)
@@ -85,14 +92,6 @@ def flow_problems(
     if len(flows) == len(data["flows"]):
         declared = [flow for _, flow in flows]
         yield from _path_problems(document, declared, ends, control_node, paths)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _network_problems(

@@ -176,6 +176,30 @@ def test_two_hosts_share_no_address(tmp_path: Path) -> None:
     assert [problem.what for problem in found] == ["web2 has the same address as web1: 192.0.2.7"]
 
 
+def test_a_port_that_is_computed_proves_nothing(tmp_path: Path) -> None:
+    directory = write(tmp_path / "small", FLOWS)
+    port = "ansible_user: runner, ansible_port: '{{ 20 + 2 }}'"
+    (directory / "hosts.yml").write_text(HOSTS.replace("ansible_user: runner", port))
+    first, second = problems(directory)
+    assert first.what.startswith("the port of web1 is computed")
+    assert (second.file, second.line) == (directory / "hosts.yml", 5)
+
+
+def test_a_host_that_is_known_by_name_needs_addresses(tmp_path: Path) -> None:
+    directory = write(tmp_path / "small", FLOWS)
+    (directory / "hosts.yml").write_text(HOSTS.replace("192.0.2.1}", "web1.example.net}"))
+    (found,) = problems(directory)
+    assert found.file == directory / "environment.yml"
+    assert "web1 is known by name only" in found.what
+
+
+def test_a_host_that_is_known_by_name_may_list_addresses(tmp_path: Path) -> None:
+    declared = DECLARED.replace("web1: {function", "web1: {addresses: [192.0.2.1], function")
+    directory = write(tmp_path / "small", FLOWS, declared)
+    (directory / "hosts.yml").write_text(HOSTS.replace("192.0.2.1}", "web1.example.net}"))
+    assert load(directory).host("web1").addresses == ("192.0.2.1",)
+
+
 def test_a_port_of_ansible_is_respected(tmp_path: Path) -> None:
     directory = write(tmp_path / "small", FLOWS)
     hosts = HOSTS.replace("ansible_user: runner", "ansible_user: runner, ansible_port: 2222")
