@@ -52,16 +52,13 @@ def command(
     from orchestrator.selection import select
 
     environment = load_environment(environment_name)
-    matrix = declared_matrix(environment)
+    matrix, chosen = declared_matrix(environment), select(environment, limit=hosts)
     if svg:
         from orchestrator.flows.diagram import draw_flows
 
         svg.write_text(draw_flows(environment, matrix), "utf-8")
         click.echo(f"the picture is in {svg}", err=True)
-    if declared:
-        view = FlowView(matrix, {}, {}, ())
-    else:
-        view = view_flows(environment, select(environment, limit=hosts).hosts)
+    view = FlowView(matrix, {}, {}, ()) if declared else view_flows(environment, chosen.hosts)
     if as_json:
         print_json(_as_data(view))
     else:

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 from itertools import product
 from typing import Any
 
+from orchestrator.catalogue import load_catalogue
 from orchestrator.environment.addresses import is_address
 from orchestrator.environment.flow_matrix import Flow, IPNetwork
 from orchestrator.environment.flows import build_flow
@@ -124,6 +125,14 @@ def _entry_problems(
             remedy(entry["interconnection"], set(known), "declare it under `interconnections`"),
         )
     yield from _port_problems(document, keys, entry)
+    measures = {measure.number for measure in load_catalogue()}
+    for position, number in enumerate(entry["measures"]):
+        if number not in measures:
+            yield document.problem(
+                (*keys, "measures", position),
+                f"the flow {entry['name']} serves {number}, which is no measure",
+                remedy(number, measures, "`pas-infra measures` lists them"),
+            )
     unknown = False
     for side in ("from", "to"):
         for position, end in enumerate(entry[side]):

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
-from orchestrator.catalogue import load_catalogue
 from orchestrator.engine import connections
 from orchestrator.environment import Environment, Flow, FlowMatrix
-from orchestrator.errors import ConfigurationInvalid, PasInfraError, Problem
+from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.flows.listeners import Listener, Seen, listeners_on
 
@@ -61,32 +60,13 @@ class FlowView:
 
 
 def declared_matrix(environment: Environment) -> FlowMatrix:
-    """The environment's matrix.
-
-    Raises PasInfraError when it has none, ConfigurationInvalid when a flow serves a measure that
-    the catalogue does not know.
-    """
-    file = environment.directory / "flows.yml"
+    """The environment's matrix; raises PasInfraError when it has none."""
     if environment.flows is None:
         raise PasInfraError(
             f"{environment.name} declares no flows",
-            where=file,
+            where=environment.directory / "flows.yml",
             next_step="write the file: docs/reference/environment.md has its keys",
         )
-    known = {measure.number for measure in load_catalogue()}
-    unknown = [
-        Problem(
-            file,
-            None,
-            f"the flow {flow.name} serves {number}, which is no measure",
-            "pas-infra measures lists them",
-        )
-        for flow in environment.flows.flows
-        for number in flow.measures
-        if number not in known
-    ]
-    if unknown:
-        raise ConfigurationInvalid(unknown)
     return environment.flows
 
 

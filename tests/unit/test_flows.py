@@ -112,6 +112,8 @@ def test_an_environment_needs_no_matrix(tmp_path: Path) -> None:
             "interconnection: internet\n    rate", "interconnection: intranet\n    rate", 23,
             "no interconnection", "did you mean `internet`?", id="unknown interconnection",
         ),
+        pytest.param('["6.2.1"]', '["6.2.9"]', 22, "serves 6.2.9, which is no measure",
+                     "did you mean `6.2.1`?", id="measure"),
         pytest.param("30/minute", "30 a minute", 24, "", "such as `30/minute`", id="rate"),
         pytest.param("443, 8", "22, 8", 16, "lets through what administration does (line 8)",
                      "narrow one of them", id="overlap"),
