@@ -86,7 +86,7 @@ def test_a_host_that_does_not_answer_is_missing(
     bench: Bench, relay: Path, environment_copy: Path
 ) -> None:
     offer(relay, "0")
-    for name in ("hosts.yml", "lab.yml"):
+    for name in ("environment.yml", "hosts.yml", "lab.yml"):
         file = environment_copy / name
         file.write_text(file.read_text().replace("198.18.0.12", "198.18.0.99"))
     found = bench.pas_infra("vulns", "--env", environment_copy, "--json", code=4).json

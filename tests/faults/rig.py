@@ -167,7 +167,8 @@ class Rig:
     def cut_power(self) -> None:
         """End the machine with everything in it, at once."""
         group = LabLayout(LAB, self.lab_directory).namespace
-        script = f"grep -l '/{group}[/@]' /proc/[0-9]*/cgroup | cut -d/ -f3 | xargs kill -KILL"
+        # One that has ended meanwhile is as dead as the others.
+        script = f"kill -KILL $(grep -l '/{group}[/@]' /proc/[0-9]*/cgroup | cut -d/ -f3) || :"
         subprocess.run([*SUDO, "sh", "-c", script], check=True)
 
 
