@@ -167,9 +167,13 @@ class Rig:
     def cut_power(self) -> None:
         """End the machine with everything in it, at once."""
         group = LabLayout(LAB, self.lab_directory).namespace
-        # One that has ended meanwhile is as dead as the others.
-        script = f"kill -KILL $(grep -l '/{group}[/@]' /proc/[0-9]*/cgroup | cut -d/ -f3) || :"
-        subprocess.run([*SUDO, "sh", "-c", script], check=True)
+        # One that has ended meanwhile is as dead as the others; none at all is a fault.
+        script = f"""
+        found=$(grep -l '/{group}[/@]' /proc/[0-9]*/cgroup | cut -d/ -f3)
+        test -n "$found"
+        kill -KILL $found || :
+        """
+        subprocess.run([*SUDO, "sh", "-ec", script], check=True)
 
 
 def mitogen() -> dict[str, str]:
