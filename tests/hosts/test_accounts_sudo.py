@@ -89,3 +89,13 @@ def test_sudo_is_held_to_its_rules(said: dict[str, str], declared: Declared) -> 
         assert not silent, f"{person.account}: not logged, {', '.join(silent)}"
         free = [name for name in ("!authenticate", "!env_reset") if name in entries]
         assert not free, f"{person.account}: {', '.join(free)}"
+
+
+@pytest.mark.pas("5.3.1")
+def test_only_declared_accounts_can_start_sudo(answers: Answers) -> None:
+    """Its file belongs to the accounts' group, is closed to others, and stays so over updates."""
+    wanted = "root pas-people 4750 /usr/bin/sudo"
+    seen = answers("stat --format='%U %G %a %n' /usr/bin/sudo").strip()
+    assert seen == wanted, f"sudo can be started by others: {seen}"
+    kept = answers("dpkg-statoverride --list /usr/bin/sudo || true").strip()
+    assert kept == wanted, f"the next version of sudo comes as {kept or 'its package has it'}"

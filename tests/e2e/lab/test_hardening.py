@@ -18,6 +18,7 @@ pytestmark = pytest.mark.full
 # A file system of its own for what is served, as a server has it; without options, as many have it.
 MOUNT = """
 sudo apt-get update -qq
+sudo apt-get install -qq --yes e2fsprogs > /dev/null
 sudo truncate -s 64M /var/lib/srv.img
 sudo mkfs.ext4 -q /var/lib/srv.img
 echo '/var/lib/srv.img /srv ext4 loop,defaults 0 2' | sudo tee -a /etc/fstab
