@@ -1,4 +1,4 @@
-"""`pas-infra flows`: who may reach whom, and what the hosts really listen on."""
+"""`pas-infra flows`: who may reach whom, what the hosts listen on and what they let through."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,10 +42,10 @@ def command(
     declared: bool,
     as_json: bool,
 ) -> int:
-    """Show the flow matrix beside what the hosts really listen on.
+    """Show the flow matrix beside what the hosts really listen on and let through.
 
     The hosts are asked; nothing on them is changed. Ends with 0 when they listen where a flow
-    leads and nowhere else, 2 when not, 4 when a host could not be asked.
+    leads, let it through, and nothing else; 2 when not, 4 when a host could not be asked.
     """
     from orchestrator.environment import load_environment
     from orchestrator.flows.compare import FlowView, declared_matrix, view_flows
@@ -76,8 +76,9 @@ def _show(view: "FlowView", to: "Console") -> None:
         table.add_column(title, overflow="fold")
     if asked:
         table.add_column("answered by", overflow="fold")
+        table.add_column("connections", overflow="fold")
     for flow in view.matrix.flows:
-        served = [_serving(view, flow)] if asked else []
+        served = [_serving(view, flow), _opened(view, flow)] if asked else []
         table.add_row(
             flow.name,
             ", ".join(flow.sources),
@@ -105,6 +106,15 @@ def _serving(view: "FlowView", flow: "Flow") -> str:
         if (found := view.serving(flow, host))
     ]
     return escape("\n".join(served))
+
+
+def _opened(view: "FlowView", flow: "Flow") -> str:
+    """How many connections each host has let through since its rules were loaded."""
+    return "\n".join(
+        f"{host}: {found.filtering.opened[flow.name]}"
+        for host, found in view.seen.items()
+        if flow.name in found.filtering.opened
+    )
 
 
 def _as_data(view: "FlowView") -> dict[str, Any]:

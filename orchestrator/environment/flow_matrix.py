@@ -1,8 +1,9 @@
 """The flow matrix of flows.yml, as dataclasses: who may reach whom, by which port, and why."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
-from typing import Literal
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, Literal
 
 IPNetwork = IPv4Network | IPv6Network
 Protocol = Literal["tcp", "udp", "icmp", "esp"]
@@ -85,3 +86,25 @@ class FlowMatrix:
     def out_of(self, host: str) -> tuple[Flow, ...]:
         """The flows that the host opens."""
         return tuple(flow for flow in self.flows if host in flow.sources)
+
+    def on(self, host: str, addresses: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+        """What passes a host, as plain data: its checks compare with it.
+
+        `addresses` are those of each host. `peers` are the networks at the other end of a flow that
+        goes `in` or `out`; `ports` are pairs, the first and the last.
+        """
+        ends = {network.name: network.addresses for network in self.networks}
+        ends |= {name: tuple(map(ip_network, listed)) for name, listed in addresses.items()}
+        sides = [("in", flow, flow.sources) for flow in self.to(host)]
+        sides += [("out", flow, flow.destinations) for flow in self.out_of(host)]
+        return [
+            {
+                "name": flow.name,
+                "direction": direction,
+                "protocol": flow.protocol,
+                "ports": [[ports.first, ports.last] for ports in flow.ports],
+                "peers": [str(network) for peer in peers for network in ends[peer]],
+                "rate": flow.rate if direction == "in" else None,
+            }
+            for direction, flow, peers in sides
+        ]

@@ -1,1 +1,1 @@
-"""The flow matrix as declared, beside what the live hosts really listen on."""
+"""The flow matrix as declared, beside what the live hosts really listen on and let through."""

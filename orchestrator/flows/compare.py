@@ -1,6 +1,6 @@
-"""The matrix held against the live hosts: what no flow declares, and what nothing serves."""
+"""The matrix held against the live hosts: what listens there, and what passes their firewalls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Literal
@@ -17,19 +17,27 @@ class Finding:
     """A departure of a host from the matrix.
 
     `undeclared`: it listens where no flow leads; `unserved`: a flow leads to it, and nothing
-    listens there; `locked_out`: no flow lets pas-infra itself in, as it has just come in.
+    listens there; `locked_out`: no flow lets pas-infra itself in, as it has just come in;
+    `unfiltered`: what no rule names passes; `closed`: no rule opens a flow; `open`: a rule opens
+    one that is not declared.
     """
 
-    kind: Literal["undeclared", "unserved", "locked_out"]
+    kind: Literal["undeclared", "unserved", "locked_out", "unfiltered", "closed", "open"]
     host: str
     what: str
 
     def __str__(self) -> str:
-        if self.kind == "undeclared":
-            return f"{self.host} listens, and no flow leads there: {self.what}"
-        if self.kind == "locked_out":
-            return f"pas-infra comes to {self.host} by a way that no flow opens: {self.what}"
-        return f"{self.host} is to serve a flow, and does not listen: {self.what}"
+        return _SENTENCES[self.kind].format(host=self.host, what=self.what)
+
+
+_SENTENCES = {
+    "undeclared": "{host} listens, and no flow leads there: {what}",
+    "unserved": "{host} is to serve a flow, and does not listen: {what}",
+    "locked_out": "pas-infra comes to {host} by a way that no flow opens: {what}",
+    "unfiltered": "{host} lets through what no flow names: {what}",
+    "closed": "the firewall of {host} does not open a declared flow: {what}",
+    "open": "the firewall of {host} opens a flow that is not declared: {what}",
+}
 
 
 @dataclass(frozen=True)
@@ -107,4 +115,27 @@ def compare(
         for ports in flow.ports
         if not any(one.protocol == flow.protocol and one.port in ports for one in listeners)
     ]
-    return locked_out + undeclared + list(dict.fromkeys(unserved))
+    return [
+        *locked_out,
+        *undeclared,
+        *dict.fromkeys(unserved),
+        *_filtering_findings(matrix, host, seen),
+    ]
+
+
+def _filtering_findings(matrix: FlowMatrix, host: str, seen: Seen) -> Iterator[Finding]:
+    """Where the firewall departs from the matrix, by the names of its flows.
+
+    Whether each rule lets in whom its name says is for the checks of role firewall.
+    """
+    if seen.filtering.open_hooks:
+        yield Finding("unfiltered", host, ", ".join(seen.filtering.open_hooks))
+        if not seen.filtering.opened:
+            return  # it has no rules: that all flows pass has been said
+    declared = [flow.name for flow in (*matrix.to(host), *matrix.out_of(host))]
+    for name in declared:
+        if name not in seen.filtering.opened:
+            yield Finding("closed", host, name)
+    for name in seen.filtering.opened:
+        if name not in declared:
+            yield Finding("open", host, name)

@@ -1,4 +1,4 @@
-"""What live hosts listen on, as they say themselves."""
+"""What live hosts listen on and let through, as they say themselves."""
 
 import re
 from collections.abc import Iterable
@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from orchestrator.engine import Connection, Question, ask, printable
+from orchestrator.flows.filtering import Filtering, read_filtering
 
 _SEPARATOR = "-- units --"
+_RULES = "-- rules --"
 _QUESTION = (
     'echo "$SSH_CONNECTION" && sudo -n ss -H -l -n -t -u -p '
-    f"&& echo '{_SEPARATOR}' && sudo -n ps -e -o pid=,unit="
+    f"&& echo '{_SEPARATOR}' && sudo -n ps -e -o pid=,unit= && echo '{_RULES}' "
+    "&& sudo -n sh -c 'if command -v nft > /dev/null; then nft --json list ruleset; fi'"
 )
 _USER = re.compile(r'\("(?P<process>[^"]*)",pid=(?P<pid>\d+)')
 
@@ -41,7 +44,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Seen:
-    """A host's listeners, loopback apart, and by which way it was asked.
+    """A host's listeners, loopback apart, its firewall, and by which way it was asked.
 
     `origin` is the address that the question came from, as the host sees it, `port` where to.
     """
@@ -49,31 +52,35 @@ class Seen:
     origin: str
     port: int
     listeners: tuple[Listener, ...]
+    filtering: Filtering
 
 
 def listeners_on(
     connections: Iterable[Connection],
 ) -> tuple[dict[str, Seen], dict[str, str]]:
-    """What each host listens on; and of the hosts that cannot say so, why."""
+    """What each host listens on and lets through; and of the hosts that cannot say so, why."""
     return ask(connections, Question("its listeners", _QUESTION, read_listeners))
 
 
 def read_listeners(text: str) -> Seen:
     """What the answer of a host says.
 
-    Raises ValueError when it is not what sshd, `ss` and `ps` print.
+    Raises ValueError when it is not what sshd, `ss`, `ps` and `nft` print.
     """
     way, _, text = text.partition("\n")
-    sockets, separator, processes = text.partition(_SEPARATOR)
+    sockets, separator, text = text.partition(_SEPARATOR)
     if not separator:
         raise ValueError("it does not say which unit listens")
+    processes, separator, rules = text.partition(_RULES)
+    if not separator:
+        raise ValueError("it does not say what its firewall lets through")
     units = dict(line.split(maxsplit=1) for line in processes.splitlines() if line.strip())
     found = {_listener(line, units) for line in sockets.splitlines()}
     if not found:
         raise ValueError("nothing listens there, not even sshd")
     origin, _, _, port = way.split()
     reachable = tuple(sorted(one for one in found if one.reachable))
-    return Seen(_plain(origin.partition("%")[0]), int(port), reachable)
+    return Seen(_plain(origin.partition("%")[0]), int(port), reachable, read_filtering(rules))
 
 
 def _listener(line: str, units: dict[str, str]) -> Listener:

@@ -48,7 +48,10 @@ def write(directory: Path, flows: str, declared: str = DECLARED) -> Path:
     (directory / "flows.yml").write_text(flows)
     variables = directory / "group_vars/all.yml"
     variables.parent.mkdir()
-    variables.write_text("accounts_people: {rights: {}, persons: [], machines: []}\n")
+    variables.write_text(
+        "accounts_people: {rights: {}, persons: [], machines: []}\n"
+        "firewall_flows: '{{ read from flows.yml }}'\nfirewall_hosts: '{{ read from there }}'\n"
+    )
     return directory
 
 

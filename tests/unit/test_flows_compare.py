@@ -16,6 +16,7 @@ from orchestrator.environment.flow_matrix import (
 )
 from orchestrator.flows.compare import Finding, compare
 from orchestrator.flows.diagram import draw_flows
+from orchestrator.flows.filtering import Filtering
 from orchestrator.flows.listeners import Listener, Seen, read_listeners
 
 # The way of the question, what `ss` says, and what `ps` says; the last socket is the kernel's own.
@@ -35,6 +36,16 @@ udp UNCONN 0 0 198.18.0.11:51820 0.0.0.0:*
      90 ssh.service
      91 session-3.scope
      92 -
+-- rules --
+{"nftables": [{"metainfo": {"version": "1.1.3"}},
+ {"chain": {"family": "inet", "table": "pas_infra", "name": "input", "hook": "input",
+  "policy": "drop"}},
+ {"chain": {"family": "inet", "table": "pas_infra", "name": "output", "hook": "output",
+  "policy": "accept"}},
+ {"chain": {"family": "inet", "table": "other", "name": "forward", "hook": "forward",
+  "policy": "drop"}},
+ {"counter": {"family": "inet", "name": "flow_ssh", "table": "pas_infra", "packets": 12}},
+ {"counter": {"family": "inet", "name": "refused_in", "table": "pas_infra", "packets": 7}}]}
 """
 SSH = Listener("tcp", 22, "*", "sshd", "ssh.service")
 HOSTS = {"rbx7": ["198.18.0.11"], "sysfab": ["198.18.0.12"]}
@@ -59,8 +70,14 @@ def matrix(*flows: Flow) -> FlowMatrix:
     return FlowMatrix((office,), (Interconnection("internet", "L'Internet"),), flows)
 
 
-def departures(*flows: Flow, seen: Seen | None = None) -> list[Finding]:
-    return compare(matrix(*flows), HOSTS, "rbx7", seen or Seen("192.0.2.40", 22, (SSH,)))
+def departures(
+    *flows: Flow, origin: str = "192.0.2.40", filtering: Filtering | None = None
+) -> list[Finding]:
+    """What is found of rbx7, of which only sshd listens, behind a firewall as declared."""
+    declared = matrix(*flows)
+    opened = {one.name: 0 for one in (*declared.to("rbx7"), *declared.out_of("rbx7"))}
+    seen = Seen(origin, 22, (SSH,), filtering or Filtering((), opened))
+    return compare(declared, HOSTS, "rbx7", seen)
 
 
 def test_the_loopback_is_the_hosts_own() -> None:
@@ -76,9 +93,19 @@ def test_the_loopback_is_the_hosts_own() -> None:
     ("answer", "why"),
     [
         pytest.param("", "which unit", id="empty"),
-        pytest.param("1 2 3 4\n-- units --\n 1 init.scope\n", "nothing listens", id="no socket"),
+        pytest.param("1 2 3 4\n-- units --\n 1 init.scope\n", "its firewall", id="no rules"),
         pytest.param(
-            "1 2 3 4\ntcp \x1b[2J\n-- units --\n", "not what ss prints: tcp �", id="garbage"
+            "1 2 3 4\n-- units --\n 1 init.scope\n-- rules --\n", "nothing listens", id="no socket"
+        ),
+        pytest.param(
+            ANSWER.partition("-- rules --")[0] + "-- rules --\nError: no\n",
+            "not what nft prints",
+            id="no JSON",
+        ),
+        pytest.param(
+            "1 2 3 4\ntcp \x1b[2J\n-- units --\n-- rules --\n",
+            "not what ss prints: tcp �",
+            id="garbage",
         ),
         pytest.param(ANSWER.replace(":22 ", ":ssh "), "invalid literal", id="no port"),
         pytest.param(ANSWER.replace("198.18.0.11", "a.host"), "address", id="no address"),
@@ -94,8 +121,8 @@ def test_a_host_is_as_declared() -> None:
 
 
 def test_what_no_flow_leads_to_is_a_finding() -> None:
-    found = departures(flow("ssh", "tcp", 22), seen=read_listeners(ANSWER))
-    assert [(finding.kind, finding.what) for finding in found] == [
+    found = compare(matrix(flow("ssh", "tcp", 22)), HOSTS, "rbx7", read_listeners(ANSWER))
+    assert [(finding.kind, finding.what) for finding in found if finding.kind == "undeclared"] == [
         ("undeclared", "tcp 8080 by python3 (session-3.scope)"),
         ("undeclared", "udp 546 on fe80::1 by systemd-network (systemd-networkd.service)"),
         ("undeclared", "udp 51820 on 198.18.0.11 by the kernel"),
@@ -127,10 +154,44 @@ def test_what_has_no_port_needs_no_listener() -> None:
 
 
 def test_a_way_in_that_no_flow_opens_is_a_finding() -> None:
-    found = departures(flow("ssh", "tcp", 22), seen=Seen("198.51.100.7", 22, (SSH,)))
+    found = departures(flow("ssh", "tcp", 22), origin="198.51.100.7")
     assert [str(finding) for finding in found] == [
         "pas-infra comes to rbx7 by a way that no flow opens: from 198.51.100.7, tcp 22"
     ]
+
+
+def test_the_firewall_says_what_passes_and_what_was_opened() -> None:
+    filtering = read_listeners(ANSWER).filtering
+    assert filtering == Filtering(("output", "forward"), {"ssh": 12})
+    assert read_listeners(ANSWER.partition('{"nft')[0]).filtering == Filtering()
+
+
+@pytest.mark.parametrize(
+    ("filtering", "said"),
+    [
+        pytest.param(
+            Filtering(), ["rbx7 lets through what no flow names: input, output, forward"], id="none"
+        ),
+        pytest.param(
+            Filtering(("output",), {"ssh": 1}),
+            ["rbx7 lets through what no flow names: output"],
+            id="one way is open",
+        ),
+        pytest.param(
+            Filtering((), {}),
+            ["the firewall of rbx7 does not open a declared flow: ssh"],
+            id="a flow is closed",
+        ),
+        pytest.param(
+            Filtering((), {"ssh": 1, "games": 4}),
+            ["the firewall of rbx7 opens a flow that is not declared: games"],
+            id="a stranger is open",
+        ),
+    ],
+)
+def test_a_firewall_that_differs_is_a_finding(filtering: Filtering, said: list[str]) -> None:
+    found = departures(flow("ssh", "tcp", 22), filtering=filtering)
+    assert [str(finding) for finding in found] == said
 
 
 @pytest.mark.parametrize("name", ["lab", "production"])

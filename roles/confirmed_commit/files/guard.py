@@ -159,10 +159,11 @@ def restore_locked(name, reason):
     attempt(unpack, name)
     attempt(strip, request, state)
     attempt(run, "systemctl", "daemon-reload")
-    if state["ruleset"] is not None:
-        attempt(lambda: run("nft", "-f", "-", text=f"flush ruleset\n{state['ruleset']}"))
     for unit_name, before in state["units"].items():
         attempt(restore_unit, unit_name, before, reason == "reboot")
+    # After the units, of which one may load rules from a file, or empty them when it stops.
+    if state["ruleset"] is not None:
+        attempt(lambda: run("nft", "-f", "-", text=f"flush ruleset\n{state['ruleset']}"))
     entry = {
         "name": name,
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -119,7 +119,9 @@ def test_every_family_is_recorded(lab: Lab) -> None:
 
 def test_root_cannot_change_what_is_recorded(lab: Lab) -> None:
     rules = root(lab, "auditctl -l")
-    refused = "auditctl -D && exit 1; auditctl -e 0 && exit 1; auditctl -W /etc/shadow && exit 1; :"
+    refused = (
+        "auditctl -D && exit 1; auditctl -e 0 && exit 1; auditctl -W /etc/shadow && exit 1; :;"
+    )
     root(lab, f"{{ {refused} }} > /dev/null 2>&1")
     assert root(lab, "auditctl -l") == rules
     assert kernel(lab)["enabled"] == "2"

@@ -1,22 +1,13 @@
 """What ssh-audit, run by anybody on the Internet, finds on a host that role ssh has hardened."""
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.paths import project_root, state_directory
+from e2e.scanners.outside import Outsider
 
-STATE = state_directory() / "e2e-scanners"
-LAB = "f-scanners"
 TARGETS = ("198.18.0.11", "2001:2::11")
 POLICY = Path(__file__).with_name("ssh.policy")
 # The newest of its policies that the scanner's Debian release ships.
@@ -41,70 +32,21 @@ LEFT_OUT = {
 }
 
 
-@dataclass(frozen=True)
-class Outsider:
-    """Anybody's machine, and the command that drives it."""
-
-    environment: dict[str, str]
-
-    def pas_infra(self, *arguments: str, stdin: str = "") -> tuple[int, str]:
-        done = subprocess.run(
-            [Path(sys.executable).parent / "pas-infra", *arguments],
-            env=self.environment,
-            cwd=project_root(),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        return done.returncode, done.stdout if done.returncode == 0 else done.stdout + done.stderr
-
-    def audit(self, *arguments: str) -> tuple[int, dict[str, Any]]:
-        """Run ssh-audit with JSON output; the policy is on its standard input as `-`."""
-        # The rate test opens connections by the dozen, which says nothing of the algorithms.
-        quoted = " ".join(f"'{argument}'" for argument in arguments)
-        copied = "cat > ssh.policy; ssh-audit --json --skip-rate-test"
-        code, said = self.pas_infra(
-            "lab", "ssh", "--name", LAB, "outsider", f"{copied} {quoted}", stdin=POLICY.read_text()
-        )
-        start = said.find("{")
-        assert start >= 0, said
-        found: dict[str, Any] = json.JSONDecoder().raw_decode(said[start:])[0]
-        return code, found
-
-
-@pytest.fixture(scope="module")
-def outsider() -> Iterator[Outsider]:
-    """A lab with a hardened rbx7 and the outsider; gone at the end whatever happened."""
-    inherited = {
-        name: text
-        for name, text in os.environ.items()
-        if not name.startswith(("PAS_INFRA_", "ANSIBLE_"))
-    }
-    made = Outsider(
-        inherited
-        | {"XDG_STATE_HOME": str(STATE), "PAS_INFRA_LAB_DIR": f"{STATE}/pas-infra/labs/{LAB}"}
-    )
-
-    def must(*arguments: str) -> None:
-        code, said = made.pas_infra(*arguments)
-        assert code == 0, said
-
-    must("lab", "down", "--name", LAB, "--erase")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        must("lab", "up", "--name", LAB, "rbx7", "outsider")
-        must("apply", "--yes", "--limit", "rbx7", "--role", "ssh")
-        yield made
-    finally:
-        must("lab", "down", "--name", LAB, "--erase")
-        shutil.rmtree(STATE, ignore_errors=True)
+def audit(outsider: Outsider, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run ssh-audit with JSON output; the policy is on its standard input as `-`."""
+    # The rate test opens connections by the dozen, which says nothing of the algorithms.
+    quoted = " ".join(f"'{argument}'" for argument in arguments)
+    copied = "cat > ssh.policy; ssh-audit --json --skip-rate-test"
+    code, said = outsider.run(f"{copied} {quoted}", stdin=POLICY.read_text())
+    start = said.find("{")
+    assert start >= 0, said
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(said[start:])[0]
+    return code, found
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_algorithm_fails_or_is_weak(outsider: Outsider, target: str) -> None:
-    code, found = outsider.audit(target)
+    code, found = audit(outsider, target)
     assert code == 0, "ssh-audit's own word: 2 for a warning, 3 for a failure"
     algorithms = [one for kind in ("kex", "key", "enc", "mac") for one in found[kind]]
     assert len(algorithms) >= 8, "one of each kind at the least, or it did not look"
@@ -121,14 +63,14 @@ def test_no_algorithm_fails_or_is_weak(outsider: Outsider, target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_policy_of_the_project_holds(outsider: Outsider, target: str) -> None:
-    code, found = outsider.audit("-P", "ssh.policy", target)
+    code, found = audit(outsider, "-P", "ssh.policy", target)
     assert found["errors"] == []
     assert found["passed"] is True
     assert code == 0
 
 
 def test_policy_of_ssh_audit_differs_in_what_is_left_out_only(outsider: Outsider) -> None:
-    _, found = outsider.audit("-P", HARDENED, TARGETS[0])
+    _, found = audit(outsider, "-P", HARDENED, TARGETS[0])
     left_out = {
         error["mismatched_field"]: set(error["expected_required"]) - set(error["actual"])
         for error in found["errors"]

@@ -1,0 +1,118 @@
+"""From the flow matrix to what a host lets through, in the words of nftables."""
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+_FAMILIES = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
+_ECHO = {4: "icmp type echo-request", 6: "icmpv6 type echo-request"}
+# Of an IPv6 source the network of its link: it has as many addresses there as it likes.
+_SOURCE = {4: "ip saddr", 6: "ip6 saddr and ffff:ffff:ffff:ffff::"}
+# How long a source is remembered that has opened connections: longer than its rate counts.
+_MEMORY = {"second": "1m", "minute": "5m", "hour": "2h"}
+
+Networks = dict[int, list[IPv4Network | IPv6Network]]
+
+
+def rules(
+    flows: Mapping[str, Any], host: str, hosts: Mapping[str, Any], reached: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What nftables needs to know of a host: its sets of addresses, and each flow with its rules.
+
+    `hosts` are those of environment.yml; one that lists no addresses has the `ansible_host` that
+    `reached` (Ansible's hostvars) gives it. Raises AnsibleFilterError where that is no address.
+    """
+    ends = {name: _networks(body["addresses"]) for name, body in flows["networks"].items()}
+    for name, body in hosts.items():
+        listed = body.get("addresses") or [reached[name].get("ansible_host", name)]
+        try:
+            ends[name] = _networks(listed)
+        except ValueError as error:
+            raise AnsibleFilterError(
+                f"{name} is known by name only, and a firewall knows addresses ({error}): list "
+                "them under `addresses` in environment.yml"
+            ) from error
+    found = [
+        {
+            "name": flow["name"],
+            "reason": " ".join(str(flow["reason"]).split()),
+            "measures": flow["measures"],
+            "direction": direction,
+            "rate": flow.get("rate") if direction == "in" else None,
+            "memory": _MEMORY[flow["rate"].partition("/")[2]] if "rate" in flow else None,
+            "matches": list(_matches(flow, peers, ends, direction)),
+            "peers": peers,
+        }
+        for flow in flows["flows"]
+        for direction, own, peers in (("in", "to", flow["from"]), ("out", "from", flow["to"]))
+        if host in flow[own]
+    ]
+    named = dict.fromkeys(peer for flow in found for peer in flow["peers"])
+    return {
+        "sets": [
+            {
+                "name": f"{name}_{version}",
+                "type": _FAMILIES[version][1],
+                "elements": [str(network) for network in networks],
+            }
+            for name in named
+            for version, networks in ends[name].items()
+            if not _is_everybody(networks)
+        ],
+        "in": [flow for flow in found if flow["direction"] == "in"],
+        "out": [flow for flow in found if flow["direction"] == "out"],
+    }
+
+
+def _networks(written: Iterable[str]) -> Networks:
+    """The networks of each version, none of them within another: nftables refuses overlaps."""
+    parsed = [ip_network(each) for each in written]
+    return {
+        version: networks
+        for version in _FAMILIES
+        if (networks := list(collapse_addresses(n for n in parsed if n.version == version)))
+    }
+
+
+def _is_everybody(networks: list[IPv4Network | IPv6Network]) -> bool:
+    return networks[0].prefixlen == 0
+
+
+def _matches(
+    flow: Mapping[str, Any], peers: Iterable[str], ends: Mapping[str, Networks], direction: str
+) -> Iterable[dict[str, Any]]:
+    """One rule for each peer and version of IP: what it matches, and whom its rate counts."""
+    for peer in peers:
+        for version, networks in ends[peer].items():
+            family = _FAMILIES[version][0]
+            side = "saddr" if direction == "in" else "daddr"
+            who = (
+                f"meta nfproto ipv{version}"
+                if _is_everybody(networks)
+                else f"{family} {side} @{peer}_{version}"
+            )
+            yield {
+                "match": f"{who} {_service(flow, version)}",
+                "version": version,
+                "source": _SOURCE[version],
+            }
+
+
+def _service(flow: Mapping[str, Any], version: int) -> str:
+    protocol = flow["protocol"]
+    if protocol == "icmp":
+        return _ECHO[version]
+    if protocol == "esp":
+        return "meta l4proto esp"
+    ports = [str(port) for port in flow["ports"]]
+    return f"{protocol} dport {ports[0] if len(ports) == 1 else '{ ' + ', '.join(ports) + ' }'}"
+
+
+class FilterModule:
+    """Ansible's way to find the filters."""
+
+    def filters(self) -> dict[str, Any]:
+        """The filters of this file by name."""
+        return {"firewall_rules": rules}
