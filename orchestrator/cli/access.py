@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from orchestrator.cli.options import complete_declared, environment_option, json_option
+from orchestrator.cli.options import (
+    complete_declared,
+    environment_option,
+    hosts_option,
+    json_option,
+)
 from orchestrator.cli.progress import progress_of
 from orchestrator.cli.terminal import console, print_json
 from orchestrator.errors import Incomplete, Interrupted
@@ -27,14 +32,7 @@ def command() -> None:
 
 @command.command("list", short_help="List who can do what, as the hosts say.")
 @environment_option
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="HOST",
-    shell_complete=complete_declared,
-    help="Only this host or group; may be repeated.",
-)
+@hosts_option
 @click.option(
     "--account", metavar="NAME", shell_complete=complete_declared, help="Only this account."
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.options import complete_declared, environment_option, json_option
+from orchestrator.cli.options import environment_option, hosts_option, json_option
 from orchestrator.cli.terminal import console, print_json
 from orchestrator.exit_codes import ExitCode
 
@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("flows")
 @environment_option
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="HOST",
-    shell_complete=complete_declared,
-    help="Ask only this host or group; may be repeated.",
-)
+@hosts_option
 @click.option("--declared", is_flag=True, help="Ask no host: only what flows.yml declares.")
 @click.option(
     "--svg",

@@ -130,6 +130,18 @@ def environment_option(command: F) -> F:
     )(command)
 
 
+def hosts_option(command: F) -> F:
+    """`--host NAME`, repeated: the hosts that are asked."""
+    return click.option(
+        "--host",
+        "hosts",
+        multiple=True,
+        metavar="HOST",
+        shell_complete=complete_declared,
+        help="Ask only this host or group; may be repeated.",
+    )(command)
+
+
 def json_option(command: F) -> F:
     """`--json`: the result as one JSON document on stdout."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(

@@ -1,7 +1,7 @@
 """An environment: `inventories/<name>/`, validated as a whole before anything is touched."""
 
 from orchestrator.environment.find import environment_names, find_environment
-from orchestrator.environment.flow_matrix import Flow, FlowMatrix, Ports
+from orchestrator.environment.flow_matrix import Flow, FlowMatrix, Ports, lets_in
 from orchestrator.environment.load import load_environment, summaries
 from orchestrator.environment.model import (
     ControlNode,
@@ -50,6 +50,7 @@ __all__ = [
     "clear_secrets",
     "environment_names",
     "find_environment",
+    "lets_in",
     "load_environment",
     "public_key",
     "summaries",

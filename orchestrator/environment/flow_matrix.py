@@ -1,11 +1,13 @@
 """The flow matrix of flows.yml, as dataclasses: who may reach whom, by which port, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Any, Literal
 
+IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
+Ends = Mapping[str, tuple[IPNetwork, ...]]
 Protocol = Literal["tcp", "udp", "icmp", "esp"]
 
 
@@ -71,6 +73,19 @@ class Flow:
         return protocol == self.protocol and any(port in ports for ports in self.ports)
 
 
+def lets_in(flows: Iterable[Flow], ends: Ends, origin: IPAddress, host: str, port: int) -> bool:
+    """Whether one of the flows lets an address reach a host by a port of TCP.
+
+    `ends` are the networks behind the names of the flows' ends.
+    """
+    return any(
+        host in flow.destinations
+        and flow.carries("tcp", port)
+        and any(origin in network for end in flow.sources for network in ends[end])
+        for flow in flows
+    )
+
+
 @dataclass(frozen=True)
 class FlowMatrix:
     """All that flows.yml declares, in its order."""
@@ -87,14 +102,18 @@ class FlowMatrix:
         """The flows that the host opens."""
         return tuple(flow for flow in self.flows if host in flow.sources)
 
+    def ends(self, hosts: Mapping[str, Sequence[str]]) -> dict[str, tuple[IPNetwork, ...]]:
+        """The networks behind every name of the matrix; `hosts` are the addresses of each."""
+        found = {network.name: network.addresses for network in self.networks}
+        return found | {name: tuple(map(ip_network, listed)) for name, listed in hosts.items()}
+
     def on(self, host: str, addresses: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
         """What passes a host, as plain data: its checks compare with it.
 
         `addresses` are those of each host. `peers` are the networks at the other end of a flow that
         goes `in` or `out`; `ports` are pairs, the first and the last.
         """
-        ends = {network.name: network.addresses for network in self.networks}
-        ends |= {name: tuple(map(ip_network, listed)) for name, listed in addresses.items()}
+        ends = self.ends(addresses)
         sides = [("in", flow, flow.sources) for flow in self.to(host)]
         sides += [("out", flow, flow.destinations) for flow in self.out_of(host)]
         return [

@@ -8,14 +8,12 @@ from typing import Any
 
 from orchestrator.catalogue import load_catalogue
 from orchestrator.environment.addresses import is_address
-from orchestrator.environment.flow_matrix import Flow, IPNetwork
+from orchestrator.environment.flow_matrix import Ends, Flow, IPNetwork, lets_in
 from orchestrator.environment.flows import build_flow
 from orchestrator.environment.inventory import Inventory
 from orchestrator.environment.lines import Document, Keys
 from orchestrator.environment.spelling import remedy
 from orchestrator.errors import Problem
-
-Ends = Mapping[str, tuple[IPNetwork, ...]]
 
 
 @dataclass(frozen=True)
@@ -243,14 +241,7 @@ def _path_problems(
                 "`control_node: addresses:` in environment.yml",
             )
         for origin in origins:
-            open_ways = [
-                flow
-                for flow in flows
-                if path.host in flow.destinations
-                and flow.carries("tcp", path.port)
-                and any(origin in network for end in flow.sources for network in ends[end])
-            ]
-            if not open_ways:
+            if not lets_in(flows, ends, origin, path.host, path.port):
                 yield document.problem(
                     ("flows",),
                     f"no flow lets the control node ({origin}) reach {path.host} by tcp "

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Literal
 
 from orchestrator.engine import connections
-from orchestrator.environment import Environment, Flow, FlowMatrix
+from orchestrator.environment import Environment, Flow, FlowMatrix, lets_in
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.flows.listeners import Listener, Seen, listeners_on
@@ -94,14 +94,8 @@ def compare(
 ) -> list[Finding]:
     """Where a host departs from the matrix; `hosts` are the addresses of each."""
     leading, listeners = matrix.to(host), seen.listeners
-    ends = {name: tuple(map(ip_network, addresses)) for name, addresses in hosts.items()}
-    ends |= {network.name: network.addresses for network in matrix.networks}
     origin = ip_address(seen.origin)
-    let_in = any(
-        flow.carries("tcp", seen.port)
-        and any(origin in network for source in flow.sources for network in ends[source])
-        for flow in leading
-    )
+    let_in = lets_in(matrix.flows, matrix.ends(hosts), origin, host, seen.port)
     way = f"from {origin}, tcp {seen.port}"
     locked_out = [] if let_in else [Finding("locked_out", host, way)]
     undeclared = [

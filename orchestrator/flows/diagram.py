@@ -96,8 +96,9 @@ def _arrows(
 
     def lane(box: Box, column: int) -> int:
         """The next free height of a box, below its name."""
-        taken = used.setdefault((box.name, column if not box.host else 1), 0)
-        used[box.name, column if not box.host else 1] = taken + 1
+        place = box.name, 1 if box.host else column
+        taken = used.get(place, 0)
+        used[place] = taken + 1
         return box.y + _LANE + taken * _LANE + _LANE // 2
 
     arrows = []

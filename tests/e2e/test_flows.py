@@ -1,4 +1,4 @@
-"""The flow matrix against real hosts: what listens there, and by which way pas-infra comes."""
+"""The flow matrix against real hosts: what listens there, what passes, and how pas-infra comes."""
 
 import json
 
@@ -23,3 +23,14 @@ def test_hosts_listen_where_a_flow_leads_and_nowhere_else(hardened: Bench) -> No
     finally:
         hardened.on("rbx7", "systemctl stop rogue")
     hardened.pas_infra("flows")
+
+
+def test_a_firewall_that_refuses_nothing_is_a_finding(hardened: Bench) -> None:
+    seen = json.loads(hardened.pas_infra("flows", "--json").stdout)["seen"]
+    assert seen["rbx7"]["filtering"]["opened"]["ssh_control_node"] > 0
+    hardened.on("rbx7", "nft flush ruleset")
+    try:
+        found = json.loads(hardened.pas_infra("flows", "--json", code=2).stdout)["findings"]
+        assert found == [{"kind": "unfiltered", "host": "rbx7", "what": "input, output, forward"}]
+    finally:
+        hardened.on("rbx7", "systemctl restart nftables")
