@@ -127,7 +127,9 @@ class Rig:
 
     def root(self, script: str, *, code: int | None = 0) -> Done:
         """Run a script as root on the host, over a connection that nothing has used before."""
-        ssh = ["ssh", "-F", str(self.lab_directory / "ssh_config"), "-o", "BatchMode=yes", HOST]
+        # What is dropped is not answered: without a limit ssh waits for minutes.
+        options = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
+        ssh = ["ssh", "-F", str(self.lab_directory / "ssh_config"), *options, HOST]
         done = subprocess.run(
             [*ssh, "sudo -n bash -eu -s"],
             input=script,

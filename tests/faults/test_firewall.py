@@ -50,7 +50,7 @@ def refuse(rig: Rig, elsewhere: Path) -> None:
 
 def test_first_rules_that_shut_the_operator_out(rig: Rig, elsewhere: Path) -> None:
     """A host that never had rules has none again, and starts without them."""
-    rig.root("apt-get install -qq --yes nftables > /dev/null")
+    rig.root("apt-get update -qq && apt-get install -qq --yes nftables > /dev/null")
     refuse(rig, elsewhere)
     assert rig.root("nft list ruleset").stdout == ""
 
