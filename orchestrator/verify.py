@@ -144,7 +144,7 @@ def waive(check: CheckResult, waivers: Sequence[Waiver], today: date) -> CheckRe
 def declaration(environment: Environment, host: str) -> dict[str, Any]:
     """What the environment declares for a host, as far as no secret: its checks compare with it."""
     variables, matrix = environment.host(host).variables, environment.flows
-    addresses = {each.name: each.addresses for each in environment.hosts}
+    hosts = {each.name: {"addresses": list(each.addresses)} for each in environment.hosts}
     waivers = [w for w in environment.waivers if w.hosts is None or host in w.hosts]
     return {
         "variables": {
@@ -152,7 +152,7 @@ def declaration(environment: Environment, host: str) -> dict[str, Any]:
         },
         "waivers": [{"rule": w.rule, "until": w.until.isoformat()} for w in waivers],
         "accounts": accounts_on(environment.people, host) if environment.people else None,
-        "flows": matrix.on(host, addresses) if matrix else None,
+        "flows": {**matrix.as_data(), "hosts": hosts, "host": host} if matrix else None,
     }
 
 

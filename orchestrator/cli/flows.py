@@ -12,7 +12,7 @@ from orchestrator.exit_codes import ExitCode
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.environment import Flow, FlowMatrix
+    from orchestrator.environment import Flow
     from orchestrator.flows.compare import FlowView
 
 
@@ -87,7 +87,7 @@ def _show(view: "FlowView", to: "Console") -> None:
     for host, why in view.missing.items():
         to.print(f"[red]?[/] {host}: {escape(why)}")
     if view.seen and not view.findings:
-        to.print(f"[green]✓[/] {', '.join(view.seen)}: open where a flow leads, nowhere else")
+        to.print(f"[green]✓[/] {', '.join(view.seen)}: listening where a flow leads, nowhere else")
 
 
 def _serving(view: "FlowView", flow: "Flow") -> str:
@@ -114,32 +114,8 @@ def _as_data(view: "FlowView") -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
-        "networks": {
-            network.name: {
-                "description": network.description,
-                "addresses": [str(address) for address in network.addresses],
-            }
-            for network in view.matrix.networks
-        },
-        "flows": _flows(view.matrix),
+        **view.matrix.as_data(),
         "seen": {host: asdict(found) for host, found in view.seen.items()},
         "findings": [asdict(finding) for finding in view.findings],
         "missing": dict(view.missing),
     }
-
-
-def _flows(matrix: "FlowMatrix") -> list[dict[str, Any]]:
-    return [
-        {
-            "name": flow.name,
-            "from": list(flow.sources),
-            "to": list(flow.destinations),
-            "protocol": flow.protocol,
-            "ports": [str(ports) for ports in flow.ports],
-            "reason": flow.reason,
-            "measures": list(flow.measures),
-            "interconnection": flow.interconnection,
-            "rate": flow.rate,
-        }
-        for flow in matrix.flows
-    ]

@@ -107,23 +107,28 @@ class FlowMatrix:
         found = {network.name: network.addresses for network in self.networks}
         return found | {name: tuple(map(ip_network, listed)) for name, listed in hosts.items()}
 
-    def on(self, host: str, addresses: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-        """What passes a host, as plain data: its checks compare with it.
-
-        `addresses` are those of each host. `peers` are the networks at the other end of a flow that
-        goes `in` or `out`; `ports` are pairs, the first and the last.
-        """
-        ends = self.ends(addresses)
-        sides = [("in", flow, flow.sources) for flow in self.to(host)]
-        sides += [("out", flow, flow.destinations) for flow in self.out_of(host)]
-        return [
-            {
-                "name": flow.name,
-                "direction": direction,
-                "protocol": flow.protocol,
-                "ports": [[ports.first, ports.last] for ports in flow.ports],
-                "peers": [str(network) for peer in peers for network in ends[peer]],
-                "rate": flow.rate if direction == "in" else None,
-            }
-            for direction, flow, peers in sides
-        ]
+    def as_data(self) -> dict[str, Any]:
+        """The matrix as plain data, with the keys of flows.yml."""
+        return {
+            "networks": {
+                network.name: {
+                    "description": network.description,
+                    "addresses": [str(address) for address in network.addresses],
+                }
+                for network in self.networks
+            },
+            "flows": [
+                {
+                    "name": flow.name,
+                    "from": list(flow.sources),
+                    "to": list(flow.destinations),
+                    "protocol": flow.protocol,
+                    "ports": [str(ports) for ports in flow.ports],
+                    "reason": flow.reason,
+                    "measures": list(flow.measures),
+                    "interconnection": flow.interconnection,
+                    "rate": flow.rate,
+                }
+                for flow in self.flows
+            ],
+        }

@@ -241,6 +241,16 @@ def _path_problems(
                 "`control_node: addresses:` in environment.yml",
             )
         for origin in origins:
+            unlimited = [flow for flow in flows if flow.rate is None]
+            if lets_in(flows, ends, origin, path.host, path.port) and not lets_in(
+                unlimited, ends, origin, path.host, path.port
+            ):
+                yield document.problem(
+                    ("flows",),
+                    f"the flow by which the control node ({origin}) reaches {path.host} has a rate, and "
+                    "a run that opens more connections would be refused: it would lock itself out",
+                    "take its `rate` away, or give the control node a flow of its own",
+                )
             if not lets_in(flows, ends, origin, path.host, path.port):
                 yield document.problem(
                     ("flows",),

@@ -118,10 +118,7 @@ def compare(
 
 
 def _filtering_findings(matrix: FlowMatrix, host: str, seen: Seen) -> Iterator[Finding]:
-    """Where the firewall departs from the matrix, by the names of its flows.
-
-    Whether each rule lets in whom its name says is for the checks of role firewall.
-    """
+    """Where the firewall departs from the matrix, by the names of its flows."""
     if seen.filtering.open_hooks:
         yield Finding("unfiltered", host, ", ".join(seen.filtering.open_hooks))
         if not seen.filtering.opened:

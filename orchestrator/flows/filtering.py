@@ -14,8 +14,9 @@ _FLOW = "flow_"
 class Filtering:
     """The firewall of a host; one without rules refuses nothing and opens no flow.
 
-    `open_hooks` are the ways on which what no rule names passes. `opened` are the flows that its
-    rules open, each with the connections that it has let through since the rules were loaded.
+    `open_hooks` are the ways on which what no rule names passes. `opened` are the flows for which a
+    rule accepts, each with the connections that it has let through since the rules were loaded.
+    Whom each rule lets in is for the checks of role firewall: they compare every rule.
     """
 
     open_hooks: tuple[str, ...] = _HOOKS
@@ -33,13 +34,14 @@ def read_filtering(text: str) -> Filtering:
         entries = json.loads(text)["nftables"]
         chains = {body["name"]: body for body in _ours(entries, "chain")}
         counters = {body["name"]: int(body["packets"]) for body in _ours(entries, "counter")}
+        counted = [_counter(body["expr"]) for body in _ours(entries, "rule")]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not what nft prints: {error!r}") from error
     return Filtering(
         tuple(hook for hook in _HOOKS if not _refuses(chains.get(hook, {}), hook)),
         {
-            name.removeprefix(_FLOW): packets
-            for name, packets in counters.items()
+            name.removeprefix(_FLOW): counters[name]
+            for name in dict.fromkeys(counted)
             if name.startswith(_FLOW)
         },
     )
@@ -47,6 +49,13 @@ def read_filtering(text: str) -> Filtering:
 
 def _ours(entries: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [e[kind] for e in entries if kind in e and _TABLE.items() <= e[kind].items()]
+
+
+def _counter(statements: list[dict[str, Any]]) -> str:
+    """The counter of a rule that accepts; "" for any other rule."""
+    if {"accept": None} not in statements:
+        return ""
+    return next((str(each["counter"]) for each in statements if "counter" in each), "")
 
 
 def _refuses(chain: dict[str, Any], hook: str) -> bool:

@@ -31,21 +31,6 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Flow:
-    """A flow of flows.yml, as it passes this host: `in` or `out`, from or to its `peers`.
-
-    `ports` are pairs, the first and the last; `rate` is what one source may open, `30/minute`.
-    """
-
-    name: str
-    direction: str
-    protocol: str
-    ports: list[list[int]]
-    peers: list[str]
-    rate: str | None
-
-
-@dataclass(frozen=True)
 class Declared:
     """What the environment asks of the host: it is not the host's to say what it is held to."""
 
@@ -53,8 +38,9 @@ class Declared:
     waivers: tuple[Mapping[str, str], ...]
     # None where nobody is declared at all: then nothing says who should be there.
     accounts: tuple[Account, ...] | None = None
-    # None where there is no flow matrix.
-    flows: tuple[Flow, ...] | None = None
+    # The matrix of flows.yml, all `hosts` with their addresses, and which `host` this is; None
+    # where there is no matrix.
+    flows: Mapping[str, Any] | None = None
 
     @property
     def persons(self) -> tuple[Account, ...]:
@@ -80,12 +66,12 @@ def read_declaration(file: Path) -> Declared:
     defaults: dict[str, Any] = {}
     for each in [*ROLES.glob("*/defaults/main.yml"), *ROLES.glob("*/defaults/main/*.yml")]:
         defaults |= yaml.safe_load(each.read_text("utf-8")) or {}
-    accounts, flows = content.get("accounts"), content.get("flows")
+    accounts = content.get("accounts")
     return Declared(
         defaults | content["variables"],
         tuple(content["waivers"]),
         None if accounts is None else tuple(_account(entry) for entry in accounts),
-        None if flows is None else tuple(Flow(**entry) for entry in flows),
+        content.get("flows"),
     )
 
 

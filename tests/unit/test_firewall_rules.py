@@ -91,11 +91,35 @@ def test_only_who_answers_limits_the_rate() -> None:
     ]
     templates = Environment(undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - no page
     text = templates.from_string((ROLE / "templates/nftables.conf.j2").read_text()).render(
-        __firewall_rules=rules("db"), firewall_log_rate="5/second"
+        __firewall_rules=rules("db"), firewall_log_rate="5/second", firewall_dynamic_addresses=False
     )
     lines = [line.strip() for line in text.splitlines()]
     limit = lines.index(
-        "ip6 saddr @office_6 tcp dport 22 update @rate_ssh_6 { ip6 saddr and ffff:ffff:ffff:ffff:: "
+        "ip6 saddr @office_6 tcp dport 22 update @rate.ssh_6 { ip6 saddr and ffff:ffff:ffff:ffff:: "
         "limit rate over 30/minute burst 30 packets } goto refused_in"
     )
     assert lines[limit + 1] == "ip6 saddr @office_6 tcp dport 22 counter name flow_ssh accept"
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "said"),
+    [
+        ('["5.6.1"]', '["5.6.1)\\n    accept # ("]', "is no measures"),
+        ("name: ssh", 'name: "ssh accept"', "is no name"),
+        ("30/minute", "30/minute accept", "is no rate"),
+        ("[22]", '["22 accept"]', "is no ports"),
+        ("protocol: esp", "protocol: all", "is no protocol"),
+        ("office:", '"office }":', "is no name of a host or a network"),
+    ],
+)
+def test_what_is_no_word_of_a_matrix_reaches_no_file(was: str, becomes: str, said: str) -> None:
+    assert was in MATRIX
+    matrix = yaml.safe_load(MATRIX.replace(was, becomes, 1))
+    with pytest.raises(AnsibleFilterError, match=said):
+        firewall.rules(matrix, "web", HOSTS, REACHED)
+
+
+def test_a_reason_stays_within_its_comment() -> None:
+    matrix = yaml.safe_load(MATRIX.replace("reason: Liaison", 'reason: "a\\naccept\\rb"'))
+    (tunnel,) = firewall.rules(matrix, "web", HOSTS, REACHED)["out"]
+    assert tunnel["reason"] == "a accept b"

@@ -128,6 +128,10 @@ def test_an_environment_needs_no_matrix(tmp_path: Path) -> None:
                      "no flow lets the control node (192.0.2.40) reach web1 by tcp 22: pas-infra "
                      "would lock itself out", "declare the flow", id="lock-out"),
         pytest.param("ports: [22]", "ports: [2222]", 7, "would lock itself out", "", id="port"),
+        pytest.param(
+            "reason: Administration\n", "reason: Administration\n    rate: 5/minute\n", 7,
+            "has a rate", "take its `rate` away", id="a rate for pas-infra itself",
+        ),
     ],
 )  # fmt: skip
 def test_what_must_not_be_is_told(

@@ -45,7 +45,12 @@ udp UNCONN 0 0 198.18.0.11:51820 0.0.0.0:*
  {"chain": {"family": "inet", "table": "other", "name": "forward", "hook": "forward",
   "policy": "drop"}},
  {"counter": {"family": "inet", "name": "flow_ssh", "table": "pas_infra", "packets": 12}},
- {"counter": {"family": "inet", "name": "refused_in", "table": "pas_infra", "packets": 7}}]}
+ {"counter": {"family": "inet", "name": "flow_idle", "table": "pas_infra", "packets": 3}},
+ {"counter": {"family": "inet", "name": "refused_in", "table": "pas_infra", "packets": 7}},
+ {"rule": {"family": "inet", "table": "pas_infra", "chain": "input",
+  "expr": [{"counter": "flow_ssh"}, {"accept": null}]}},
+ {"rule": {"family": "inet", "table": "pas_infra", "chain": "input",
+  "expr": [{"counter": "flow_idle"}, {"drop": null}]}}]}
 """
 SSH = Listener("tcp", 22, "*", "sshd", "ssh.service")
 HOSTS = {"rbx7": ["198.18.0.11"], "sysfab": ["198.18.0.12"]}

@@ -90,6 +90,13 @@ def arm(request):
         if directory(name).exists():
             restore_locked(name, "superseded")
         record(name).unlink(missing_ok=True)
+        state = snapshot(request)
+        if "iptables-nft" in (state["ruleset"] or ""):
+            # nft lists them without what it does not know of them, and would load something else.
+            raise RuntimeError(
+                "there are rules of iptables (ufw's, fail2ban's or Docker's), which could not be "
+                "given back: remove what makes them, and restart the host"
+            )
         building = COMMITS / f"{name}.building"
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(mode=0o700)
@@ -97,7 +104,6 @@ def arm(request):
         archive = str(building / "files.tar")
         run("tar", "--create", "--absolute-names", "--acls", "--xattrs", f"--file={archive}",
             "--files-from=-", text="".join(f"{path}\n" for path in existing))  # fmt: skip
-        state = snapshot(request)
         write(building / "state.json", json.dumps({"request": request, "state": state}))
         shutil.copyfile(request["guard"], building / "guard.py")
         # All of it or nothing: whatever finds the directory finds it whole.

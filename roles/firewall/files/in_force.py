@@ -11,35 +11,56 @@ import json
 import subprocess
 import sys
 
-LIST = ["nft", "--stateless", "--json", "list", "ruleset"]
+LIST = ["nft", "--json", "list", "ruleset"]
 
 
-def rules(*command):
-    """What a command lists, an object a line, less what only traffic has put there."""
-    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def listed(*command):
+    """The objects that a command lists; raises CalledProcessError when it fails."""
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [
-        json.dumps({kind: settings(body)})
-        for found in json.loads(listed)["nftables"]
-        for kind, body in found.items()
+        (kind, body)
+        for entry in json.loads(said)["nftables"]
+        for kind, body in entry.items()
         if kind != "metainfo"
     ]
 
 
-def settings(body):
-    """The object without its number, its counts, and what packets have put into it."""
-    dropped = {"handle", "packets", "bytes"}
-    if "dynamic" in body.get("flags", ()):
-        dropped.add("elem")
-    return {key: value for key, value in body.items() if key not in dropped}
+def lines(objects):
+    """An object a line, as somebody has set it: without numbers, counts, and what packets add."""
+    limits = {each["set"]["set"]: each["set"]["stmt"] for _, body in objects
+              for each in body.get("expr", ()) if "set" in each}  # fmt: skip
+    return [json.dumps({kind: settings(body, limits)}) for kind, body in objects]
+
+
+def settings(body, limits):
+    """The object without its number and counts, nor the elements that its own rule has made."""
+    kept = {k: v for k, v in body.items() if k not in ("handle", "packets", "bytes")}
+    if "elem" in kept and "dynamic" in kept.get("flags", ()):
+        wanted = limits.get(f"@{kept['name']}")
+        strange = [e for e in kept.pop("elem") if not is_counted(e, wanted, kept.get("timeout"))]
+        if strange:
+            kept["elem"] = strange
+    return kept
+
+
+def is_counted(element, wanted, timeout):
+    """Whether a packet has put the element there: with the limit and the time of the set's rule."""
+    inside = element.get("elem", {}) if isinstance(element, dict) else {}
+    limit = {k: v for k, v in inside.get("limit", {}).items() if k != "used"}
+    return [{"limit": limit}] == wanted and inside.get("timeout", timeout) == timeout
 
 
 def main(file):
-    """Print the difference; raises CalledProcessError when nft refuses the file."""
+    """Print the difference, or why the file cannot be loaded."""
+    found = lines(listed(*LIST))
     load_and_list = f'nft --file "$0"; exec {" ".join(LIST)}'
-    declared = rules("unshare", "--net", "sh", "-euc", load_and_list, file)
-    found = rules(*LIST)
-    lines = difflib.unified_diff(found, declared, "in force", file, lineterm="", n=0)
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    try:
+        declared = lines(listed("unshare", "--net", "sh", "-euc", load_and_list, file))
+    except subprocess.CalledProcessError as error:
+        sys.stdout.write(f"{file} cannot be loaded: {error.stderr.strip()}\n")
+        return
+    difference = difflib.unified_diff(found, declared, "in force", file, lineterm="", n=0)
+    sys.stdout.writelines(f"{line}\n" for line in difference)
 
 
 if __name__ == "__main__":

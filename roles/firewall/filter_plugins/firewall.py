@@ -1,5 +1,6 @@
 """From the flow matrix to what a host lets through, in the words of nftables."""
 
+import re
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any
@@ -13,6 +14,16 @@ _SOURCE = {4: "ip saddr", 6: "ip6 saddr and ffff:ffff:ffff:ffff::"}
 # How long a source is remembered that has opened connections: longer than its rate counts.
 _MEMORY = {"second": "1m", "minute": "5m", "hour": "2h"}
 
+# What goes into the file as it is written. `env check` tells it with its line, plain Ansible not.
+_WORDS = {
+    "name": re.compile(r"[a-z][a-z0-9_]{0,30}"),
+    "protocol": re.compile(r"tcp|udp|icmp|esp"),
+    "ports": re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?"),
+    "measures": re.compile(r"[0-9]+\.[0-9]+\.[0-9]+"),
+    "rate": re.compile(r"[1-9][0-9]{0,5}/(second|minute|hour)"),
+}
+_END = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
 Networks = dict[int, list[IPv4Network | IPv6Network]]
 
 
@@ -24,6 +35,7 @@ def rules(
     `hosts` are those of environment.yml; one that lists no addresses has the `ansible_host` that
     `reached` (Ansible's hostvars) gives it. Raises AnsibleFilterError where that is no address.
     """
+    _refuse_other_words(flows, hosts)
     ends = {name: _networks(body["addresses"]) for name, body in flows["networks"].items()}
     for name, body in hosts.items():
         listed = body.get("addresses") or [reached[name].get("ansible_host", name)]
@@ -41,7 +53,7 @@ def rules(
             "measures": flow["measures"],
             "direction": direction,
             "rate": flow.get("rate") if direction == "in" else None,
-            "memory": _MEMORY[flow["rate"].partition("/")[2]] if "rate" in flow else None,
+            "memory": _MEMORY[flow["rate"].partition("/")[2]] if flow.get("rate") else None,
             "matches": list(_matches(flow, peers, ends, direction)),
             "peers": peers,
         }
@@ -64,6 +76,18 @@ def rules(
         "in": [flow for flow in found if flow["direction"] == "in"],
         "out": [flow for flow in found if flow["direction"] == "out"],
     }
+
+
+def _refuse_other_words(flows: Mapping[str, Any], hosts: Iterable[str]) -> None:
+    for name in (*flows["networks"], *hosts):
+        if not _END.fullmatch(name):
+            raise AnsibleFilterError(f"{name!r} is no name of a host or a network")
+    for flow in flows["flows"]:
+        for key, pattern in _WORDS.items():
+            written = flow.get(key)
+            for word in written if isinstance(written, list) else [written]:
+                if word is not None and not pattern.fullmatch(str(word)):
+                    raise AnsibleFilterError(f"the flow {flow['name']!r}: {word!r} is no {key}")
 
 
 def _networks(written: Iterable[str]) -> Networks:
