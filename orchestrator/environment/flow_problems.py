@@ -247,8 +247,8 @@ def _path_problems(
             ):
                 yield document.problem(
                     ("flows",),
-                    f"the flow by which the control node ({origin}) reaches {path.host} has a rate, and "
-                    "a run that opens more connections would be refused: it would lock itself out",
+                    f"the flow that lets the control node ({origin}) reach {path.host} has a rate: "
+                    "a run that opens more connections would be refused",
                     "take its `rate` away, or give the control node a flow of its own",
                 )
             if not lets_in(flows, ends, origin, path.host, path.port):
