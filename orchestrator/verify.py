@@ -147,12 +147,13 @@ def declaration(environment: Environment, host: str) -> dict[str, Any]:
     hosts = {each.name: {"addresses": list(each.addresses)} for each in environment.hosts}
     waivers = [w for w in environment.waivers if w.hosts is None or host in w.hosts]
     return {
+        "host": host,
         "variables": {
             name: value for name, value in variables.items() if not isinstance(value, Vaulted)
         },
         "waivers": [{"rule": w.rule, "until": w.until.isoformat()} for w in waivers],
         "accounts": accounts_on(environment.people, host) if environment.people else None,
-        "flows": {**matrix.as_data(), "hosts": hosts, "host": host} if matrix else None,
+        "flows": {**matrix.as_data(), "hosts": hosts} if matrix else None,
     }
 
 

@@ -45,10 +45,10 @@ def listeners() -> Iterator[dict[str, Any]]:
         user = _USER.search(line)
         process, pid = user.groups() if user else ("", "")
         # sshd would take the attempt for a scanner's, and hold it against the host's own address.
-        if process.startswith("sshd") or (port, process) in seen:
-            continue
-        seen.add((port, process))
         host = address.partition("%")[0]
+        if process.startswith("sshd") or (host, port) in seen:
+            continue
+        seen.add((host, port))
         if host in ("*", "0.0.0.0", "[::]"):  # noqa: S104 - read, not listened on
             host = "[::1]" if host == "[::]" else "127.0.0.1"
         shown = _BLOCK.findall(
@@ -69,13 +69,23 @@ def _texts(top: str, endings: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         for name in names:
             if not name.endswith(endings):
                 continue
-            path = Path(place, name)
+            path = os.path.join(place, name)  # noqa: PTH118 - thousands of them
             try:
-                status = path.lstat()
-                if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST:
-                    yield str(path), path.read_text("utf-8", "replace")
-            except OSError:  # it is gone meanwhile
+                text = _text(path)
+            except OSError:  # gone meanwhile, or a link
                 continue
+            if text:
+                yield path, text
+
+
+def _text(path: str) -> str:
+    """What a small regular file holds: whoever owns it may change it for a pipe meanwhile."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, encoding="utf-8", errors="replace") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            return ""
+        return file.read(_LARGEST)
 
 
 def _run(*command: str) -> str:

@@ -1,7 +1,7 @@
 """The certificates of live hosts, as they say themselves, and what is wrong with each."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -66,7 +66,7 @@ def list_certificates(
     question = Question(
         "its certificates",
         "sudo -n python3 -I -",
-        json.loads,
+        _read_json,
         script=_COLLECTOR.read_text("utf-8"),
         patience=_PATIENCE,
     )
@@ -76,32 +76,44 @@ def list_certificates(
     for host, answer in given.items():
         try:
             found += read_certificates(host, answer, now, warn)
-        except (KeyError, TypeError, ValueError) as error:
-            unreadable[host] = f"its certificates could not be read: {printable(str(error))}"
+        except Exception as error:  # noqa: BLE001 - one host's nonsense must not hide the others
+            unreadable[host] = f"its certificates could not be read: {printable(repr(error))}"
     return CertificateList(tuple(found), {**missing, **unreadable})
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested without end") from error
 
 
 def read_certificates(
     host: str, answer: Mapping[str, Any], now: datetime, warn: timedelta
 ) -> list[Certificate]:
-    """What a host's answer says; raises ValueError, TypeError or KeyError when it is none."""
+    """What a host's answer says; raises LookupError, TypeError or ValueError when it is none.
+
+    Whoever has an account there may have written what is read: a file or listener that is no
+    certificate is told as such, and hides no other.
+    """
     shown: dict[bytes, list[str]] = {}
     found: list[tuple[bytes, Certificate]] = []
-    for entry in answer["listeners"]:
-        place, user = f"tcp {int(entry['port'])}", printable(entry["user"])
-        chain = _chain(entry["pem"])
-        shown.setdefault(chain[0].fingerprint(hashes.SHA256()), []).append(user)
-        found.append(_certificate(host, place, chain, now, warn, [user]))
-    for entry in answer["files"]:
-        place = printable(entry["path"])
+    places = [
+        (f"tcp {int(entry['port'])}", entry["pem"], [printable(entry["user"])], True)
+        for entry in answer["listeners"]
+    ] + [
+        (printable(entry["path"]), entry["pem"], list(map(printable, entry["named_in"])), False)
+        for entry in answer["files"]
+    ]
+    for place, blocks, used_by, listens in places:
         try:
-            chain = _chain(entry["pem"])
-        except ValueError as error:
-            # One file that is none must not hide the others.
-            found.append((b"", _broken(host, place, str(error), now)))
+            fingerprint, one = _certificate(host, place, _chain(blocks), now, warn, used_by)
+        except Exception as error:  # noqa: BLE001 - an algorithm that nobody knows, or garbage
+            found.append((b"", _broken(host, place, str(error) or repr(error), now)))
             continue
-        naming = [printable(path) for path in entry["named_in"]]
-        found.append(_certificate(host, place, chain, now, warn, naming))
+        if listens:
+            shown.setdefault(fingerprint, []).extend(used_by)
+        found.append((fingerprint, one))
     return [
         replace(one, used_by=tuple(dict.fromkeys([*shown.get(fingerprint, []), *one.used_by])))
         for fingerprint, one in found
@@ -124,7 +136,7 @@ def _certificate(
     return first.fingerprint(hashes.SHA256()), Certificate(
         host=host,
         place=place,
-        subject=printable(first.subject.rfc4514_string()),
+        subject=_subject(first),
         issuer=printable(first.issuer.rfc4514_string()),
         serial=f"{first.serial_number:x}",
         names=_names(first),
@@ -154,26 +166,35 @@ def _broken(host: str, place: str, why: str, now: datetime) -> Certificate:
     )
 
 
-def _faults(chain: list[x509.Certificate], now: datetime, warn: timedelta) -> Iterable[str]:
-    first = chain[0]
-    if first.not_valid_after_utc <= now:
-        yield f"it ended on {first.not_valid_after_utc:%Y-%m-%d}"
-    elif first.not_valid_after_utc - now < warn:
-        yield f"it ends on {first.not_valid_after_utc:%Y-%m-%d}"
-    if first.not_valid_before_utc > now:
-        yield f"it is valid from {first.not_valid_before_utc:%Y-%m-%d} only"
-    kind, bits = _key(first)
+def _faults(chain: list[x509.Certificate], now: datetime, warn: timedelta) -> Iterator[str]:
+    yield from _faults_of(chain[0], "it", now, warn)
+    if _is_authority(chain[0]):
+        return  # of a list of whom to trust the order says nothing
+    for lower, upper in pairwise(chain):
+        yield from _faults_of(upper, f"behind it, {_subject(upper)}", now, warn)
+        if lower.issuer != upper.subject:
+            yield "its chain is not in order"
+            return
+
+
+def _faults_of(one: x509.Certificate, what: str, now: datetime, warn: timedelta) -> Iterator[str]:
+    starts, ends = one.not_valid_before_utc, one.not_valid_after_utc
+    if ends <= now:
+        yield f"{what} ended on {ends:%Y-%m-%d}"
+    elif ends - now < warn:
+        yield f"{what} ends on {ends:%Y-%m-%d}"
+    if starts > now:
+        yield f"{what} is valid from {starts:%Y-%m-%d} only"
+    kind, bits = _key(one)
     if bits < (_LEAST_RSA if kind == "RSA" else _LEAST_CURVE):
-        yield f"its key is weak: {kind} {bits}"
-    algorithm = first.signature_hash_algorithm
+        yield f"{what} has a weak key: {kind} {bits}"
+    algorithm = one.signature_hash_algorithm
     if isinstance(algorithm, hashes.SHA1 | hashes.MD5):
-        yield f"its signature is weak: {algorithm.name}"
-    if not _is_authority(first):
-        # Of an authority's file the order says nothing: it is a list of whom to trust.
-        for lower, upper in pairwise(chain):
-            if lower.issuer != upper.subject:
-                yield "its chain is not in order"
-                return
+        yield f"{what} has a weak signature: {algorithm.name}"
+
+
+def _subject(one: x509.Certificate) -> str:
+    return printable(one.subject.rfc4514_string())
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, int]:

@@ -63,7 +63,7 @@ def command(
     if metrics:
         # All of it or nothing: the exporter reads whenever it likes.
         new = metrics.with_name(f".{metrics.name}")
-        new.write_text(as_metrics(found.certificates), "utf-8")
+        new.write_text(as_metrics(found), "utf-8")
         new.replace(metrics)
     if as_json:
         print_json(_as_data(found))

@@ -40,4 +40,4 @@ def test_what_the_role_made_is_found_and_so_is_what_nobody_declared(hardened: Be
     ]
     for one in strange:
         assert one["faults"][0].startswith("it ends on ")
-        assert one["faults"][1] == "its key is weak: RSA 2048"
+        assert one["faults"][1] == "it has a weak key: RSA 2048"

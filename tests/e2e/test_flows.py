@@ -33,4 +33,5 @@ def test_a_firewall_that_refuses_nothing_is_a_finding(hardened: Bench) -> None:
         found = json.loads(hardened.pas_infra("flows", "--json", code=2).stdout)["findings"]
         assert found == [{"kind": "unfiltered", "host": "rbx7", "what": "input, output, forward"}]
     finally:
+        # The kernel has never heard of the connection over which they come back: it must not hang.
         hardened.on("rbx7", "systemctl restart nftables")

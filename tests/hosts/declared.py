@@ -38,9 +38,10 @@ class Declared:
     waivers: tuple[Mapping[str, str], ...]
     # None where nobody is declared at all: then nothing says who should be there.
     accounts: tuple[Account, ...] | None = None
-    # The matrix of flows.yml, all `hosts` with their addresses, and which `host` this is; None
-    # where there is no matrix.
+    # The matrix of flows.yml, and all `hosts` with their addresses; None where there is no matrix.
     flows: Mapping[str, Any] | None = None
+    # The host's name in the inventory.
+    host: str = ""
 
     @property
     def persons(self) -> tuple[Account, ...]:
@@ -72,6 +73,7 @@ def read_declaration(file: Path) -> Declared:
         tuple(content["waivers"]),
         None if accounts is None else tuple(_account(entry) for entry in accounts),
         content.get("flows"),
+        content.get("host", ""),
     )
 
 

@@ -36,7 +36,7 @@ def in_force(answers: Answers) -> Objects:
 def wanted(answers: Answers, declared: Declared) -> Objects:
     """What flows.yml gives for this host, in the kernel's own words."""
     assert declared.flows is not None, "the environment declares no flows"
-    rules = _filter()(declared.flows, declared.flows["host"], declared.flows["hosts"], {})
+    rules = _filter()(declared.flows, declared.host, declared.flows["hosts"], {})
     templates = Environment(undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - no page
     text = templates.from_string((ROLE / "templates/nftables.conf.j2").read_text("utf-8")).render(
         __firewall_rules=rules,

@@ -1,5 +1,6 @@
 """Checks of role pki: the certificates as they lie on the host, judged by OpenSSL."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,8 +17,10 @@ Certificates = list[Mapping[str, Any]]
 
 @pytest.fixture(scope="module")
 def certificates(declared: Declared) -> Certificates:
-    """What the environment declares for this host."""
+    """What the environment declares for this host; where that is nothing, nothing is proven."""
     found: Certificates = declared["pki_certificates"]
+    if not found:
+        pytest.skip("no certificate is declared for this host")
     return found
 
 
@@ -27,7 +30,7 @@ def at(certificate: Mapping[str, Any], file: str) -> str:
 
 @pytest.mark.pas("6.2.1")
 def test_each_certificate_is_valid(answers: Answers, certificates: Certificates) -> None:
-    """Its authority signed it, the list of the revoked is of today and does not name it."""
+    """Its authority signed it, and the list of the revoked, which is in force, does not name it."""
     for each in certificates:
         authority, revoked, certificate = (
             at(each, file) for file in ("authority.pem", "revoked.pem", "certificate.pem")
@@ -40,11 +43,44 @@ def test_each_certificate_is_valid(answers: Answers, certificates: Certificates)
 
 
 @pytest.mark.pas("6.2.1")
-def test_each_trusts_one_authority(answers: Answers, certificates: Certificates) -> None:
-    """Whoever relies on it lets in whom its own authority signed, and nobody else."""
+def test_each_certificate_proves_what_was_declared(
+    answers: Answers, certificates: Certificates, declared: Declared
+) -> None:
+    """It names this host and its declared names, and is good for its usage alone."""
     for each in certificates:
-        count = answers(f"grep -c -- '-----BEGIN' {at(each, 'authority.pem')}").strip()
-        assert count == "1", f"{each['name']} trusts {count} authorities"
+        asked = "-subject -nameopt sep_multiline -ext subjectAltName,extendedKeyUsage"
+        said = answers(f"openssl x509 -noout {asked} -in {at(each, 'certificate.pem')}")
+        assert f"CN={declared.host}\n" in said, f"{each['name']}: {said}"
+        names = set(re.findall(r"(?:DNS|IP Address):([^,\s]+)", said))
+        assert names == set(each.get("names") or [declared.host]), f"{each['name']}: {names}"
+        for_ipsec = "IPSec" in said or "IKE" in said or "1.3.6.1.5.5.7.3.17" in said
+        assert for_ipsec == (each["usage"] == "ipsec"), f"{each['name']} is good for {said}"
+
+
+@pytest.mark.pas("6.2.1")
+def test_lists_of_the_revoked_are_young_and_whole(
+    answers: Answers, certificates: Certificates, declared: Declared
+) -> None:
+    """A list that ends refuses everybody: it is noticed a week before, and names whom it must."""
+    soon = datetime.now(UTC) + timedelta(days=7)
+    for each in certificates:
+        said = answers(
+            f"openssl crl -noout -nextupdate -dateopt iso_8601 -text -in {at(each, 'revoked.pem')}"
+        )
+        end = datetime.fromisoformat(re.findall(r"nextUpdate=(.+)", said)[0].strip())
+        assert end > soon, f"{each['name']}: its list ends on {end:%Y-%m-%d}"
+        listed = {int(serial, 16) for serial in re.findall(r"Serial Number: ([0-9A-F]+)", said)}
+        missing = [s for s in declared["pki_revoked"] if int(s, 16) not in listed]
+        assert not missing, f"{each['name']}: not revoked, {', '.join(missing)}"
+
+
+@pytest.mark.pas("6.2.1")
+def test_each_trusts_one_authority(answers: Answers, certificates: Certificates) -> None:
+    """Whoever relies on it lets in whom its own authority signed; its file holds it alone."""
+    for each in certificates:
+        for file, what in (("authority.pem", "trusts"), ("certificate.pem", "shows")):
+            count = answers(f"grep -c -- '-----BEGIN' {at(each, file)} || true").strip()
+            assert count == "1", f"{each['name']} {what} {count} things"
 
 
 @pytest.mark.pas("6.2.1")

@@ -81,6 +81,14 @@ def test_a_certificate_is_told_whole() -> None:
             id="a chain that is none",
         ),
         pytest.param(
+            [
+                {"subject": "web", "issuer": "middle"},
+                {"subject": "middle", "authority": True, "days": 0},
+            ],
+            ("behind it, CN=middle ended on 2026-03-15",),
+            id="an intermediate that has ended",
+        ),
+        pytest.param(
             [{"subject": "one", "authority": True}, {"subject": "two", "authority": True}],
             (),
             id="a list of authorities",
@@ -94,9 +102,9 @@ def test_what_is_wrong_is_said(blocks: list[dict[str, Any]], faults: tuple[str, 
 @pytest.mark.parametrize(
     ("key", "fault"),
     [
-        (lambda: rsa.generate_private_key(65537, 2048), ("its key is weak: RSA 2048",)),
+        (lambda: rsa.generate_private_key(65537, 2048), ("it has a weak key: RSA 2048",)),
         (lambda: rsa.generate_private_key(65537, 3072), ()),
-        (lambda: ec.generate_private_key(ec.SECP224R1()), ("its key is weak: EC 224",)),
+        (lambda: ec.generate_private_key(ec.SECP224R1()), ("it has a weak key: EC 224",)),
     ],
 )
 def test_a_weak_key_is_said(key: Any, fault: tuple[str, ...]) -> None:
@@ -124,9 +132,17 @@ def test_a_file_that_is_none_hides_no_other() -> None:
     assert found[1].faults == ()
 
 
+@pytest.mark.parametrize("blocks", [["garbage"], [], 3, None])
+def test_a_listener_that_shows_nonsense_hides_no_other(blocks: Any) -> None:
+    strange = {"port": 443, "pem": blocks, "user": "web.service"}
+    found = read(pem(), listeners=[strange])
+    assert found[0].faults[0].startswith("it cannot be read: ")
+    assert found[1].faults == ()
+
+
 @pytest.mark.parametrize("answer", ["{}", "[]", '{"files": [{}], "listeners": []}'])
 def test_what_is_no_answer_is_refused(answer: str) -> None:
-    with pytest.raises((KeyError, TypeError, ValueError)):
+    with pytest.raises((LookupError, TypeError, ValueError)):
         read_certificates("web1", json.loads(answer), NOW, WARN)
 
 
@@ -137,10 +153,13 @@ def test_the_exit_code_is_the_worst() -> None:
     assert CertificateList(bad, {"web2": "no answer"}).exit_code == ExitCode.INCOMPLETE
 
 
-def test_metrics_say_when_each_ends() -> None:
+def test_metrics_say_when_each_ends_and_who_was_not_asked() -> None:
     (found,) = read(pem(subject='we"b', days=1))
+    said = as_metrics(CertificateList((found, found), {"web2": "no answer"})).splitlines()
     labels = 'host="web1",place="/etc/web.pem",subject="CN=we\\\\\\"b"'
     end = (NOW + timedelta(days=1)).timestamp()
-    assert as_metrics([found]).splitlines()[2:] == [
-        f"pas_certificate_not_after_seconds{{{labels}}} {end:.0f}"
+    assert [line for line in said if not line.startswith("#")] == [
+        f"pas_certificate_not_after_seconds{{{labels}}} {end:.0f}",
+        'pas_certificate_host_up{host="web1"} 1',
+        'pas_certificate_host_up{host="web2"} 0',
     ]

@@ -74,6 +74,18 @@ def test_each_version_of_ip_has_its_rule_and_everybody_needs_no_set() -> None:
     assert {each["name"] for each in web["sets"]} == {"office_4", "office_6", "db_4"}
 
 
+def test_answers_open_no_connection() -> None:
+    web = rules("web")
+    answers = {m["answer"] for flow in web["in"] for m in flow["matches"]}
+    assert answers == {
+        "ip daddr @office_4 tcp sport 22 tcp flags ! syn",
+        "ip6 daddr @office_6 tcp sport 22 tcp flags ! syn",
+        "meta nfproto ipv4 tcp sport { 80, 443, 8000-8010 } tcp flags ! syn",
+        "meta nfproto ipv6 tcp sport { 80, 443, 8000-8010 } tcp flags ! syn",
+        None,
+    }
+
+
 def test_networks_within_others_are_joined_for_nftables_refuses_them() -> None:
     sets = {each["name"]: each["elements"] for each in rules("web")["sets"]}
     assert sets["office_4"] == ["192.0.2.0/24"]

@@ -51,7 +51,7 @@ def test_an_authority_is_made_once_and_opened_again(tmp_path: Path) -> None:
     assert again.certificate == made.certificate
     assert (tmp_path / "logs.key").stat().st_mode & 0o777 == 0o600
     assert "ENCRYPTED PRIVATE KEY" in (tmp_path / "logs.key").read_text()
-    with pytest.raises(ValueError, match="password"):
+    with pytest.raises(ValueError, match="not encrypted with `pki_authority_passphrase`"):
         pki.open_authority(tmp_path, "logs", b"another", "Exemple", NOW)
 
 
@@ -118,8 +118,49 @@ def test_what_is_none_of_ours_is_replaced(tmp_path: Path) -> None:
     assert why(foreign, csr, []).startswith("it is not of the authority")
     assert why(pem(found), request(), []) == "it is for another key"
     assert why(pem(found), csr, [serial]) == "it is revoked"
-    assert pki.is_revoked(pem(found), [serial])
-    assert not pki.is_revoked("garbage", [serial])
+
+
+def test_a_weak_key_is_not_signed(tmp_path: Path) -> None:
+    weak = request(ec.generate_private_key(ec.SECP224R1()))
+    with pytest.raises(ValueError, match="of the curve P-256"):
+        pki.issue(authority(tmp_path), weak, wanted(), NOW)
+
+
+def test_an_authority_signs_nothing_that_outlives_it(tmp_path: Path) -> None:
+    ours, last = authority(tmp_path), NOW + timedelta(days=3650 - 89)
+    with pytest.raises(ValueError, match="the authority for logs ends on 2036-03-12"):
+        pki.issue(ours, request(), wanted(), last)
+
+
+def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
+    authority(tmp_path), authority(tmp_path, "backup")
+    (tmp_path / "backup.key").write_bytes((tmp_path / "logs.key").read_bytes())
+    with pytest.raises(ValueError, match=r"backup\.key is not the key of .*backup\.pem"):
+        authority(tmp_path, "backup")
+    (tmp_path / "logs.key").unlink()
+    with pytest.raises(ValueError, match="only one is there"):
+        authority(tmp_path)
+
+
+def test_what_stands_beside_a_certificate_is_not_handed_back(tmp_path: Path) -> None:
+    there = pem(pki.issue(authority(tmp_path), request(), wanted(), NOW))
+    assert pki.plain(f"a word\n{there}{pem(authority(tmp_path).certificate)}") == there
+
+
+def test_a_list_of_a_former_authority_is_made_anew(tmp_path: Path) -> None:
+    file = tmp_path / "logs.crl.pem"
+    pki.revocation_list(file, authority(tmp_path, "backup"), [], NOW, keep=False)
+    ours = authority(tmp_path)
+    for _ in range(2):
+        made = pki.revocation_list(file, ours, [], NOW, keep=False)
+        assert x509.load_pem_x509_crl(made.encode()).is_signature_valid(ours.key.public_key())
+        file.write_text(made[:200])
+
+
+def test_others_may_not_look_into_the_directory(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with pytest.raises(ValueError, match="others may look"), pki.alone(tmp_path):
+        pytest.fail("it was opened")
 
 
 def test_the_list_of_the_revoked_is_made_anew_before_it_ends(tmp_path: Path) -> None:

@@ -107,18 +107,24 @@ def _is_everybody(networks: list[IPv4Network | IPv6Network]) -> bool:
 def _matches(
     flow: Mapping[str, Any], peers: Iterable[str], ends: Mapping[str, Networks], direction: str
 ) -> Iterable[dict[str, Any]]:
-    """One rule for each peer and version of IP: what it matches, and whom its rate counts."""
+    """One rule for each peer and version of IP: what it matches, and whom its rate counts.
+
+    `answer` matches what goes back to the peer, without what would open a connection there.
+    """
+    side = "saddr" if direction == "in" else "daddr"
     for peer in peers:
         for version, networks in ends[peer].items():
-            family = _FAMILIES[version][0]
-            side = "saddr" if direction == "in" else "daddr"
-            who = (
-                f"meta nfproto ipv{version}"
+            service = _service(flow, version)
+            who = {
+                each: f"meta nfproto ipv{version}"
                 if _is_everybody(networks)
-                else f"{family} {side} @{peer}_{version}"
-            )
+                else f"{_FAMILIES[version][0]} {each} @{peer}_{version}"
+                for each in ("saddr", "daddr")
+            }
+            answer = f"{who['daddr']} {service.replace('dport', 'sport')} tcp flags ! syn"
             yield {
-                "match": f"{who} {_service(flow, version)}",
+                "match": f"{who[side]} {service}",
+                "answer": answer if flow["protocol"] == "tcp" else None,
                 "version": version,
                 "source": _SOURCE[version],
             }

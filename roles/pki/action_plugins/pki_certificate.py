@@ -37,8 +37,7 @@ class ActionModule(ActionBase):
         """Ansible's entry point."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
-        ours = _load()
-        host = self._task_vars["inventory_hostname"]
+        ours, host = _load(), self._task_vars["inventory_hostname"]
         wanted = ours.Wanted(
             host,
             self._task.args["name"],
@@ -47,33 +46,26 @@ class ActionModule(ActionBase):
             int(self._variable("pki_days")),
             int(self._variable("pki_renew_days")),
         )
-        revoked = [int(str(each), 16) for each in self._variable("pki_revoked") or []]
-        there = self._on_host({"state": "inspected", "host": host})
-        if not there.get("failed") and ours.is_revoked(there["certificate"], revoked):
-            # Whoever has the certificate that was revoked may have its key.
-            there = self._on_host({"state": "inspected", "host": host, "fresh": True}) | {
-                "certificate": there["certificate"]
-            }
+        there = self._on_host("inspected", host)
         if there.get("failed"):
             return {**result, **there}
         directory = Path(str(self._variable("pki_authority_directory"))).expanduser()
         try:
             with contextlib.nullcontext() if self._task.check_mode else ours.alone(directory):
-                made, why = self._sign(ours, directory, wanted, there, revoked)
+                made, why = self._sign(ours, directory, wanted, there)
         except (OSError, ValueError) as error:
             raise AnsibleActionFail(
-                f"the authority for {wanted.usage} in {directory} cannot sign: {error}. Is "
-                "`pki_authority_passphrase` the one that its key was made with?"
+                f"the control node's authority for {wanted.usage} cannot sign for {host}: {error}"
             ) from error
-        done = self._on_host({"state": "present", "host": host, **made})
+        done = self._on_host("present", host, **made)
         if done.get("failed"):
             return {**result, **done}
-        changed = bool(there["changed"] or done["changed"])
-        said = f"a new certificate: {why}" if why else ", ".join(done["written"])
-        return {**result, "changed": changed, **({"msg": said} if changed else {})}
+        said = [f"a new certificate: {why}"] if why else []
+        said += done["written"]
+        return {**result, "changed": bool(said), **({"msg": ", ".join(said)} if said else {})}
 
     def _sign(
-        self, ours: Any, directory: Path, wanted: Any, there: dict[str, Any], revoked: list[int]
+        self, ours: Any, directory: Path, wanted: Any, there: dict[str, Any]
     ) -> tuple[dict[str, str], str]:
         """What the host is to have, and why its certificate is a new one; a plan keeps nothing."""
         now, plan = datetime.now(UTC), bool(self._task.check_mode)
@@ -82,36 +74,41 @@ class ActionModule(ActionBase):
         authority = ours.open_authority(
             directory, wanted.usage, passphrase, organisation, now, keep=plan
         )
+        revoked = [int(str(each), 16) for each in self._variable("pki_revoked") or []]
         listed = ours.revocation_list(
             directory / f"{wanted.usage}.crl.pem", authority, revoked, now, keep=plan
         )
-        made = {"authority": authority.pem, "revoked": listed, "certificate": there["certificate"]}
-        if not there["request"]:
-            return {**made, "certificate": ""}, "there is no key yet"
-        why = ours.why_renew(
-            there["certificate"], there["request"], wanted, authority, revoked, now
-        )
-        if why:
-            issued = ours.issue(authority, there["request"], wanted, now)
-            made["certificate"] = issued.public_bytes(ours.PEM).decode()
-            if not plan:
-                record = {
-                    "serial": f"{issued.serial_number:x}",
-                    "host": wanted.host,
-                    "name": wanted.name,
-                    "usage": wanted.usage,
-                    "why": why,
-                    "until": issued.not_valid_after_utc.isoformat(),
-                }
-                with (directory / "issued.jsonl").open("a") as register:
-                    register.write(f"{json.dumps(record)}\n")
-        return made, why
+        made = {"authority": authority.pem, "revoked": listed}
+        found, request = there["certificate"], there["request"]
+        why = ours.why_renew(found, request, wanted, authority, revoked, now)
+        if not why:
+            return {**made, "certificate": ours.plain(found)}, ""
+        if plan:
+            return {**made, "certificate": found}, why
+        # Each certificate has a key of its own: revoking the one ends the other.
+        asked = self._on_host("requested", wanted.host)
+        if asked.get("failed"):
+            raise ValueError(asked["msg"])
+        issued = ours.issue(authority, asked["request"], wanted, now)
+        record = {
+            "serial": f"{issued.serial_number:x}",
+            "host": wanted.host,
+            "name": wanted.name,
+            "usage": wanted.usage,
+            "why": why,
+            "until": issued.not_valid_after_utc.isoformat(),
+        }
+        with (directory / "issued.jsonl").open("a") as register:
+            register.write(f"{json.dumps(record)}\n")
+        return {**made, "certificate": issued.public_bytes(ours.PEM).decode()}, why
 
-    def _on_host(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _on_host(self, state: str, host: str, **texts: str) -> dict[str, Any]:
         arguments = {
-            **request,
+            "state": state,
+            "host": host,
             "name": self._task.args["name"],
             "group": self._task.args.get("group") or "root",
+            **texts,
         }
         answer: dict[str, Any] = self._execute_module(
             module_name="pki_certificate", module_args=arguments, task_vars=self._task_vars

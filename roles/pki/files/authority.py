@@ -55,6 +55,12 @@ class Authority:
         """Its certificate, as relying services read it."""
         return self.certificate.public_bytes(PEM).decode()
 
+    @property
+    def organisation(self) -> str:
+        """The organisation that it names, and that certificates name."""
+        (found,) = self.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+        return str(found.value)
+
 
 def open_authority(
     directory: Path,
@@ -67,14 +73,15 @@ def open_authority(
 ) -> Authority:
     """The authority of a usage, made when there is none; `keep` leaves the directory as it is.
 
-    Raises ValueError when the passphrase is wrong, or the key is none of ours.
+    Raises ValueError when the passphrase is wrong, or its files do not belong together.
     """
     key_file, certificate_file = directory / f"{usage}.key", directory / f"{usage}.pem"
+    if key_file.exists() != certificate_file.exists():
+        raise ValueError(
+            f"of {key_file} and {certificate_file} only one is there: restore the other"
+        )
     if key_file.exists():
-        key = serialization.load_pem_private_key(key_file.read_bytes(), passphrase)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ValueError(f"{key_file} holds no key of an elliptic curve")
-        return Authority(x509.load_pem_x509_certificate(certificate_file.read_bytes()), key)
+        return _read_authority(key_file, certificate_file, passphrase)
     key = ec.generate_private_key(ec.SECP384R1())
     name = _name(organisation, f"{organisation} {usage}")
     certificate = (
@@ -98,6 +105,22 @@ def open_authority(
     return Authority(certificate, key)
 
 
+def _read_authority(key_file: Path, certificate_file: Path, passphrase: bytes) -> Authority:
+    try:
+        key = serialization.load_pem_private_key(key_file.read_bytes(), passphrase)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{key_file} is not encrypted with `pki_authority_passphrase`: {error}"
+        ) from error
+    certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+    if (
+        not isinstance(key, ec.EllipticCurvePrivateKey)
+        or key.public_key() != certificate.public_key()
+    ):
+        raise ValueError(f"{key_file} is not the key of {certificate_file}")
+    return Authority(certificate, key)
+
+
 def why_renew(
     pem: str, csr: str, wanted: Wanted, authority: Authority, revoked: Sequence[int], now: datetime
 ) -> str:
@@ -107,46 +130,59 @@ def why_renew(
     try:
         found = x509.load_pem_x509_certificate(pem.encode())
         found.verify_directly_issued_by(authority.certificate)
+        same_key = found.public_key() == x509.load_pem_x509_csr(csr.encode()).public_key()
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is replaced
         return f"it is not of the authority: {type(error).__name__}"
     if found.serial_number in revoked:
         return "it is revoked"
-    if found.public_key() != x509.load_pem_x509_csr(csr.encode()).public_key():
+    if not same_key:
         return "it is for another key"
+    if not _is_strong(found.public_key()):
+        return "its key is not of the curve P-256"
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    if names != _alternative_names(wanted.names):
+    subject = _name(authority.organisation, wanted.host)
+    if names != _alternative_names(wanted.names) or found.subject != subject:
         return "it has other names"
     if found.not_valid_after_utc - now < timedelta(days=wanted.renew):
         return f"it ends on {found.not_valid_after_utc:%Y-%m-%d}"
     return ""
 
 
-def is_revoked(pem: str, revoked: Sequence[int]) -> bool:
-    """Whether the certificate is one of those that are revoked; what is no certificate is not."""
-    try:
-        return x509.load_pem_x509_certificate(pem.encode()).serial_number in revoked
-    except ValueError:
-        return False
+def plain(pem: str) -> str:
+    """The first certificate of a text, and nothing else that somebody has put there."""
+    return x509.load_pem_x509_certificate(pem.encode()).public_bytes(PEM).decode()
+
+
+def _is_strong(key: object) -> bool:
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
 
 
 def issue(authority: Authority, csr: str, wanted: Wanted, now: datetime) -> x509.Certificate:
-    """A certificate for the key that signed the request; what else the request asks is left out."""
+    """A certificate for the key that signed the request; what else the request asks is left out.
+
+    Raises ValueError for a request that is none or whose key is weak, and when the authority itself
+    ends before the certificate would.
+    """
     request = x509.load_pem_x509_csr(csr.encode())
-    if not request.is_signature_valid:
-        raise ValueError(f"the request of {wanted.host} is not signed by its key")
-    organisation = authority.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[
-        0
-    ].value
+    if not request.is_signature_valid or not _is_strong(request.public_key()):
+        raise ValueError(f"the request of {wanted.host} is not signed by a key of the curve P-256")
+    ends = now + timedelta(days=wanted.days)
+    if ends > authority.certificate.not_valid_after_utc:
+        raise ValueError(
+            f"the authority for {wanted.usage} ends on "
+            f"{authority.certificate.not_valid_after_utc:%Y-%m-%d}, before what it would sign: "
+            "replace it (roles/pki/README.md)"
+        )
     purposes = PURPOSES.get(wanted.usage, PURPOSES[""])
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     return (
         x509.CertificateBuilder()
-        .subject_name(_name(str(organisation), wanted.host))
+        .subject_name(_name(authority.organisation, wanted.host))
         .issuer_name(authority.certificate.subject)
         .public_key(request.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - SKEW)
-        .not_valid_after(now + timedelta(days=wanted.days))
+        .not_valid_after(ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -163,12 +199,8 @@ def revocation_list(
 
     `keep` leaves the file as it is, whatever is returned.
     """
-    if file.exists():
-        found = x509.load_pem_x509_crl(file.read_bytes())
-        end = found.next_update_utc
-        young = end is not None and end - now > timedelta(days=LIST_DAYS / 2)
-        if young and {entry.serial_number for entry in found} == set(revoked):
-            return file.read_text()
+    if file.exists() and _is_good(file.read_bytes(), authority, revoked, now):
+        return file.read_text()
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)
@@ -182,6 +214,18 @@ def revocation_list(
     if not keep:
         _write(file, made)
     return made.decode()
+
+
+def _is_good(content: bytes, authority: Authority, revoked: Sequence[int], now: datetime) -> bool:
+    """Whether a list is this authority's, names the revoked, and has half of its life before it."""
+    try:
+        found = x509.load_pem_x509_crl(content)
+        signed = found.is_signature_valid(authority.key.public_key())
+    except (TypeError, ValueError):
+        return False  # cut off, or of a former authority
+    end = found.next_update_utc
+    young = end is not None and end - now > timedelta(days=LIST_DAYS / 2)
+    return signed and young and {entry.serial_number for entry in found} == set(revoked)
 
 
 def _name(organisation: str, common_name: str) -> x509.Name:
@@ -220,8 +264,9 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
 def _write(file: Path, content: bytes) -> None:
     """All of it or nothing, for this account alone."""
     made = file.with_name(f".{file.name}")
-    made.touch(0o600)
-    made.write_bytes(content)
+    made.unlink(missing_ok=True)
+    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+        handle.write(content)
     made.replace(file)
 
 
@@ -229,6 +274,8 @@ def _write(file: Path, content: bytes) -> None:
 def alone(directory: Path) -> Iterator[None]:
     """Hosts are worked on side by side: one at a time makes an authority or a list."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_mode & 0o077:
+        raise ValueError(f"others may look into {directory}: chmod 0700 {directory}")
     handle = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

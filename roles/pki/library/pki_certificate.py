@@ -15,8 +15,8 @@ DOCUMENTATION = """
 module: pki_certificate
 short_description: A host's certificate from the internal authority
 description:
-  - Makes the host's key where there is none; it never leaves the host. The control node signs its
-    request, and anew in time, when names or key change, and, with a new key, when it is revoked.
+  - Each certificate has a key of its own, made on the host, which never leaves it. The control node
+    signs its request, and anew in time, when its names change, and when it is revoked.
   - Leaves C(key.pem), C(certificate.pem), C(authority.pem) and C(revoked.pem) below
     C(/etc/pas-infra/pki/NAME).
 options:
@@ -28,6 +28,7 @@ author: pas-infra
 """
 
 ROOT = Path("/etc/pas-infra/pki")
+NEW_KEY = ".key.pem"
 FILES = {"certificate": "certificate.pem", "authority": "authority.pem", "revoked": "revoked.pem"}
 
 
@@ -39,44 +40,56 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "group": {"type": "str", "default": "root"},
             "host": {"type": "str", "required": True},
-            "fresh": {"type": "bool", "default": False},
-            "state": {"type": "str", "required": True, "choices": ["inspected", "present"]},
+            "state": {
+                "type": "str",
+                "required": True,
+                "choices": ["inspected", "requested", "present"],
+            },
             **texts,
         },
         supports_check_mode=True,
     )
     directory = ROOT / module.params["name"]
-    if module.params["state"] == "inspected":
-        inspect(module, directory)
-    else:
-        write(module, directory)
+    {"inspected": inspect, "requested": request, "present": write}[module.params["state"]](
+        module, directory
+    )
 
 
 def inspect(module: AnsibleModule, directory: Path) -> None:
-    """Answer with the request of the key and the certificate, each "" where there is none."""
-    key, made = directory / "key.pem", False
+    """Answer with the certificate, and a request of its key; each "" where there is none."""
+    key, there = directory / "key.pem", directory / FILES["certificate"]
+    if not module.check_mode:
+        (directory / NEW_KEY).unlink(missing_ok=True)  # of a run that was interrupted
     sound = module.run_command(["openssl", "pkey", "-in", str(key), "-noout"])[0] == 0
-    if module.params["fresh"] or not sound:
-        made = True
-        if not module.check_mode:
-            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-            new = directory / ".key.pem"
-            new.unlink(missing_ok=True)
-            new.touch(0o600)
-            must(module, "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
-                 "ec_paramgen_curve:P-256", "-out", str(new))  # fmt: skip
-            new.replace(key)
-    request = ""
-    if not (made and module.check_mode):
-        subject = f"/CN={module.params['host']}"
-        request = must(module, "openssl", "req", "-new", "-key", str(key), "-subj", subject)
-    there = directory / FILES["certificate"]
-    certificate = there.read_text("utf-8", "replace") if there.exists() else ""
-    module.exit_json(changed=made, request=request, certificate=certificate)
+    module.exit_json(
+        changed=False,
+        request=request_of(module, key) if sound else "",
+        certificate=there.read_text("utf-8", "replace") if there.exists() else "",
+    )
+
+
+def request(module: AnsibleModule, directory: Path) -> None:
+    """Make a new key beside the one that is used, and answer with its request."""
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    new = directory / NEW_KEY
+    new.unlink(missing_ok=True)
+    new.touch(0o600)
+    must(module, "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-out", str(new))  # fmt: skip
+    module.exit_json(changed=False, request=request_of(module, new))
+
+
+def request_of(module: AnsibleModule, key: Path) -> str:
+    """A request that the key has signed."""
+    return must(module, "openssl", "req", "-new", "-key", str(key), "-subj", "/CN=host")
 
 
 def write(module: AnsibleModule, directory: Path) -> None:
-    """Keep content, owner and mode of every file, and of the directories; say what was not so."""
+    """Keep content, owner and mode of every file and directory; say what was not so.
+
+    A key that was made for this certificate takes the place of the former one.
+    """
+    new_key, key = directory / NEW_KEY, directory / "key.pem"
     try:
         group = grp.getgrnam(module.params["group"]).gr_gid
     except KeyError:
@@ -96,7 +109,8 @@ def write(module: AnsibleModule, directory: Path) -> None:
                 new.replace(place)
         if place.exists() and keep(module, place, 0, 0o644) and str(place) not in written:
             written.append(str(place))
-    key = directory / "key.pem"
+    if new_key.exists() and not module.check_mode:
+        new_key.replace(key)
     if key.exists() and keep(module, key, group, 0o640 if group else 0o600):
         written.append(str(key))
     module.exit_json(changed=bool(written), written=written)
