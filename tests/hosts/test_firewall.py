@@ -9,6 +9,7 @@ import base64
 import importlib.util
 import json
 from difflib import unified_diff
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,8 @@ def in_force(answers: Answers) -> Objects:
 def wanted(answers: Answers, declared: Declared) -> Objects:
     """What flows.yml gives for this host, in the kernel's own words."""
     assert declared.flows is not None, "the environment declares no flows"
-    rules = _filter()(declared.flows, declared.host, declared.flows["hosts"], {})
+    render = of_the_role("filter_plugins/firewall.py").rules
+    rules = render(declared.flows, declared.host, declared.flows["hosts"], {})
     templates = Environment(undefined=StrictUndefined, trim_blocks=True)  # noqa: S701 - no page
     text = templates.from_string((ROLE / "templates/nftables.conf.j2").read_text("utf-8")).render(
         __firewall_rules=rules,
@@ -46,14 +48,16 @@ def wanted(answers: Answers, declared: Declared) -> Objects:
     return objects(answers(LOAD.format(base64.b64encode(text.encode()).decode())))
 
 
-def _filter() -> Any:
-    file = ROLE / "filter_plugins/firewall.py"
-    specification = importlib.util.spec_from_file_location("firewall_filter", file)
+def of_the_role(file: str) -> Any:
+    """A file of the role: how it renders flows.yml, or what of a listing somebody has set."""
+    specification = importlib.util.spec_from_file_location(
+        f"firewall_{Path(file).stem}", ROLE / file
+    )
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    return module.rules
+    return module
 
 
 def objects(listing: str) -> Objects:
@@ -66,32 +70,9 @@ def objects(listing: str) -> Objects:
     ]
 
 
-def lines(found: Objects) -> list[str]:
-    """An object a line, as somebody has set it: without numbers, counts, and what packets add."""
-    limits = {each["set"]["set"]: each["set"]["stmt"] for _, body in found
-              for each in body.get("expr", ()) if "set" in each}  # fmt: skip
-    return [json.dumps({kind: _settings(body, limits)}) for kind, body in found]
-
-
-def _settings(body: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
-    kept = {k: v for k, v in body.items() if k not in ("handle", "packets", "bytes")}
-    if "elem" in kept and "dynamic" in kept.get("flags", ()):
-        wanted, timeout = limits.get(f"@{kept['name']}"), kept.get("timeout")
-        kept["elem"] = [each for each in kept["elem"] if not _is_counted(each, wanted, timeout)]
-        if not kept["elem"]:
-            del kept["elem"]
-    return kept
-
-
-def _is_counted(element: Any, wanted: Any, timeout: Any) -> bool:
-    """Whether a packet has put the element there: with the limit and time of the set's own rule."""
-    inside = element.get("elem", {}) if isinstance(element, dict) else {}
-    limit = {k: v for k, v in inside.get("limit", {}).items() if k != "used"}
-    return bool([{"limit": limit}] == wanted) and inside.get("timeout", timeout) == timeout
-
-
 def differences(found: Objects, wanted: Objects) -> str:
     """What is there and should not be (-), and what should be and is not (+)."""
+    lines = of_the_role("files/in_force.py").lines
     compared = list(unified_diff(lines(found), lines(wanted), n=0, lineterm=""))[2:]
     return "\n".join(line for line in compared if not line.startswith("@@"))
 
