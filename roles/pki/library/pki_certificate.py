@@ -33,7 +33,7 @@ FILES = {"certificate": "certificate.pem", "authority": "authority.pem", "revoke
 
 
 def main() -> None:
-    """Say what there is, making the key, or write what the control node has signed."""
+    """Say what there is, make a key and ask for its signature, or write what was signed."""
     texts = {name: {"type": "str", "default": ""} for name in FILES}
     module = AnsibleModule(
         argument_spec={

@@ -1,12 +1,13 @@
 """Labs of the tests' own: apart from the user's, found and removed again even after a crash."""
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,29 @@ class Lab:
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return [line for line in done.stdout.splitlines() if line]
+
+
+@contextlib.contextmanager
+def virtual_host(name: str, *, role: str) -> Iterator[Lab]:
+    """A lab with rbx7 as a virtual machine, on which the role was applied; gone at the end."""
+    made = Lab(name)
+    made.do("down", "--erase")
+    try:
+        made.do("up", "rbx7", "--backend", "qemu")
+        state = {"XDG_STATE_HOME": str(STATE), "PAS_INFRA_LAB_DIR": str(made.directory)}
+        done = subprocess.run(
+            [PROGRAM, "apply", "--yes", "--json", "--role", role, "--limit", "rbx7"],
+            env={**os.environ, **state},
+            cwd=project_root(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert not json.loads(done.stdout)["failed"]
+        yield made
+    finally:
+        made.do("down", "--erase")
 
 
 def links() -> set[str]:

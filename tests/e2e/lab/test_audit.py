@@ -1,15 +1,12 @@
 """The kernel's audit on a kernel of its own: all is seen, locked, kept over a boot; none lost."""
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
-from labs import PROGRAM, STATE, Lab, until
-
-from orchestrator.paths import project_root
+from labs import PROGRAM, STATE, Lab, until, virtual_host
 
 pytestmark = pytest.mark.full
 
@@ -66,24 +63,8 @@ def counted() -> str:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """rbx7 as a virtual machine, with the role applied."""
-    made = Lab("f-audit")
-    made.do("down", "--erase")
-    try:
-        made.do("up", "rbx7", "--backend", "qemu")
-        state = {"XDG_STATE_HOME": str(STATE), "PAS_INFRA_LAB_DIR": str(made.directory)}
-        done = subprocess.run(
-            [PROGRAM, "apply", "--yes", "--json", "--role", "audit", "--limit", "rbx7"],
-            env={**os.environ, **state},
-            cwd=project_root(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        assert not json.loads(done.stdout)["failed"]
+    with virtual_host("f-audit", role="audit") as made:
         yield made
-    finally:
-        made.do("down", "--erase")
 
 
 def root(lab: Lab, script: str) -> str:

@@ -1,14 +1,10 @@
 """The firewall on a kernel of its own: its log, and the moments around a start."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 
 import pytest
-from labs import PROGRAM, STATE, Lab, until
-
-from orchestrator.paths import project_root
+from labs import Lab, until, virtual_host
 
 pytestmark = pytest.mark.full
 
@@ -16,24 +12,8 @@ pytestmark = pytest.mark.full
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """rbx7 as a virtual machine, with the role applied."""
-    made = Lab("f-firewall")
-    made.do("down", "--erase")
-    try:
-        made.do("up", "rbx7", "--backend", "qemu")
-        state = {"XDG_STATE_HOME": str(STATE), "PAS_INFRA_LAB_DIR": str(made.directory)}
-        done = subprocess.run(
-            [PROGRAM, "apply", "--yes", "--json", "--role", "firewall", "--limit", "rbx7"],
-            env={**os.environ, **state},
-            cwd=project_root(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        assert not json.loads(done.stdout)["failed"]
+    with virtual_host("f-firewall", role="firewall") as made:
         yield made
-    finally:
-        made.do("down", "--erase")
 
 
 def refused(lab: Lab, direction: str) -> str:
