@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.boot_proof import unlock_proof
 from orchestrator.engine import (
     OnProgress,
     PlayOutcome,
@@ -23,6 +24,7 @@ from orchestrator.reboot import Reboot, reboot, waiting
 from orchestrator.records import RunStatus, TaskResult
 from orchestrator.runs import STATUS_OF_PLAY, Recorder, recorded, utc_now
 from orchestrator.selection import Selection
+from orchestrator.unlock import declared_unlock
 from orchestrator.verify import Verification, check_files, verify
 
 SETTLE = "playbooks/settle.yml"
@@ -141,7 +143,12 @@ def _carry_out(
     reached = connections(environment, selection.hosts)
     may_restart = restart and outcome.status is PlayStatus.OK
     reboots = tuple(
-        reboot(reached, lambda host: interaction.stage(f"reboot {host}"))
+        reboot(
+            reached,
+            lambda host: interaction.stage(f"reboot {host}"),
+            prove=unlock_proof(environment),
+            unlock=declared_unlock(environment),
+        )
         if may_restart
         else waiting(reached)
     )

@@ -19,6 +19,9 @@ _BETWEEN = 3.0  # seconds between two attempts to log in
 Ask = Callable[[Connection, str], tuple[int, str]]
 # Why the next boot of a host could not be unlocked; "" when it is proven that it can.
 UnlockProof = Callable[[Connection, Ask], str]
+# Gives a host that is starting the passphrase of its disks, if it asks for one; why that cannot
+# succeed, "" as long as it may.
+Unlock = Callable[[Connection], str]
 
 _REASONS = (
     "test -e /run/reboot-required || exit 0\n"
@@ -84,13 +87,16 @@ def reboot(
     *,
     ask: Ask | None = None,
     prove: UnlockProof | None = None,
+    unlock: Unlock | None = None,
     back_within: float = BACK_WITHIN,
 ) -> list[Reboot]:
     """Restart the hosts that wait for it, one by one; the first that does not come back ends it.
 
-    `on_host` is told each host's name before it is restarted; `back_within` is in seconds.
+    `on_host` is told each host's name before it is restarted; `back_within` is in seconds. Without
+    `prove` and `unlock`, a host whose disks are encrypted is left alone.
     """
     put, proof = ask or ask_host, prove or unlocks_without_anybody
+    open_it = unlock or _needs_nobody
     by_name = {connection.host: connection for connection in connections}
     done: list[Reboot] = []
     for one in waiting(connections, put):
@@ -105,7 +111,7 @@ def reboot(
             done.append(replace(one, fault=f"not restarted: {'; '.join(why.splitlines())}"))
             continue
         on_host(one.host)
-        done.append(_restart(one, connection, put, back_within))
+        done.append(_restart(one, connection, put, open_it, back_within))
     return done
 
 
@@ -117,6 +123,11 @@ def unlocks_without_anybody(connection: Connection, ask: Ask) -> str:
     code, kinds = ask(connection, "lsblk --noheadings --inverse -o TYPE $(findmnt -no SOURCE /)")
     if code == 0 and "crypt" in kinds.split():
         return "its disk is encrypted, and nothing proves that its next boot can be unlocked"
+    return ""
+
+
+def _needs_nobody(connection: Connection) -> str:
+    del connection
     return ""
 
 
@@ -136,7 +147,9 @@ def ask_host(connection: Connection, script: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def _restart(one: Reboot, connection: Connection, ask: Ask, back_within: float) -> Reboot:
+def _restart(
+    one: Reboot, connection: Connection, ask: Ask, unlock: Unlock, back_within: float
+) -> Reboot:
     _, before = ask(connection, _STATE)
     started = time.monotonic()
     ask(connection, "systemctl reboot")
@@ -146,5 +159,7 @@ def _restart(one: Reboot, connection: Connection, ask: Ask, back_within: float) 
             more = sorted(set(now.split()[2:]) - set(before.split()[2:]))
             fault = f"is back, but without {', '.join(more)}" if more else ""
             return replace(one, fault=fault, seconds=time.monotonic() - started)
+        if code == 255 and (locked := unlock(connection)):
+            return replace(one, fault=f"is locked: {locked}", seconds=time.monotonic() - started)
         time.sleep(_BETWEEN)
     return replace(one, fault=f"is not back after {passed:.0f} s", seconds=passed)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from orchestrator.catalogue import load_catalogue, tag_of
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
@@ -56,9 +58,10 @@ def select(
 
 
 def role_names(root: Path | None = None) -> tuple[str, ...]:
-    """The roles of the project, alphabetically."""
-    roles = (root or project_root()) / "roles"
-    return tuple(sorted(path.parent.parent.name for path in roles.glob("*/tasks/main.yml")))
+    """The roles that bring hosts to the declared state, alphabetically."""
+    site = (root or project_root()) / "playbooks/site.yml"
+    plays = yaml.safe_load(site.read_text("utf-8"))
+    return tuple(sorted({role["role"] for play in plays for role in play["roles"]}))
 
 
 def _hosts(environment: Environment, wanted: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """`pas-infra apply`: bring the hosts to the declared state, then verify them."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from orchestrator.cli.options import (
     selection_options,
     strategy_option,
 )
-from orchestrator.cli.progress import Progress, progress_of
+from orchestrator.cli.progress import Stages
 from orchestrator.cli.results import (
     applied_as_json,
     show_plan,
@@ -25,9 +24,7 @@ from orchestrator.errors import Interrupted, PasInfraError
 
 if TYPE_CHECKING:
     from orchestrator.apply import Applied
-    from orchestrator.engine import TaskStarted
     from orchestrator.plan import Plan
-    from orchestrator.records import TaskResult
 
 
 @click.command("apply")
@@ -91,7 +88,7 @@ def command(
         else select(environment, limit=limit, roles=roles, measures=measures)
     )
     chosen = saved.strategy if saved else Strategy(strategy) if strategy else default_strategy()
-    with _Stages() as stages:
+    with Stages() as stages:
 
         def approve(plan: "Plan") -> bool:
             stages.end()
@@ -109,26 +106,6 @@ def command(
         )
     _show(applied, as_json=as_json, store=environment.store_directory)
     return applied.exit_code
-
-
-class _Stages(ExitStack):
-    """Shows one stage's progress at a time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._shown: Progress | None = None
-
-    def begin(self, stage: str) -> None:
-        self.end()
-        self._shown = self.enter_context(progress_of(stage))
-
-    def end(self) -> None:
-        self.pop_all().close()
-        self._shown = None
-
-    def progress(self, seen: "TaskStarted | TaskResult") -> None:
-        if self._shown is not None:
-            self._shown(seen)
 
 
 def _environment_of_plan(context: click.Context, saved: "Plan | None", name: str) -> None:

@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from orchestrator.environment import Lab
 
     Backend = Literal["nspawn", "qemu"]
+    Boot = Literal["rescue", "disks"]
 
 name_option = click.option(
     "--name", default="default", show_default=True, envvar="PAS_INFRA_LAB", help="Which lab."
 )
 backend_option = click.option(
     "--backend", type=click.Choice(["nspawn", "qemu"]), help="Instead of each machine's own."
+)
+boot_option = click.option(
+    "--boot",
+    type=click.Choice(["rescue", "disks"]),
+    help="Start a server with disks of its own, from the rescue system or from them.",
 )
 
 
@@ -51,16 +57,38 @@ def command() -> None:
 @click.argument("machines", nargs=-1, metavar="[HOST]...", shell_complete=complete_machine)
 @name_option
 @backend_option
+@boot_option
+@click.option(
+    "--without-disk",
+    "without_disks",
+    multiple=True,
+    metavar="SERIAL",
+    help="With --boot disks: this disk has been pulled out.",
+)
 @environment_option
 def up(
-    machines: tuple[str, ...], name: str, backend: "Backend | None", environment_name: str
+    machines: tuple[str, ...],
+    name: str,
+    backend: "Backend | None",
+    boot: "Boot | None",
+    without_disks: tuple[str, ...],
+    environment_name: str,
 ) -> None:
-    """Start the lab's machines (all, or those named); twice changes nothing."""
+    """Start the lab's machines (all, or those named); twice changes nothing.
+
+    With --boot a machine is a server with the blank disks of lab.yml: it starts from the hoster's
+    rescue system, or from what was installed on its disks.
+    """
     from orchestrator import lab
 
     topology = _lab(environment_name)
     chosen = lab.select_machines(topology, machines, backend=backend)
-    layout = lab.bring_up(topology, name, chosen, progress=_say)
+    if boot:
+        chosen = lab.on_metal(chosen, boot)
+    layout = lab.bring_up(topology, name, chosen, without_disks=without_disks, progress=_say)
+    if boot == "disks":
+        _say("started from the disks; pas-infra unlock HOST waits for its question")
+        return
     _say(f"the lab is up; pas-infra lab ssh HOST, or ssh -F {layout.ssh_config} HOST")
 
 
@@ -78,15 +106,22 @@ def down(erase: bool, name: str) -> None:  # noqa: FBT001 - click passes options
 @click.argument("machines", nargs=-1, metavar="[HOST]...", shell_complete=complete_machine)
 @name_option
 @backend_option
+@boot_option
 @environment_option
 def reset(
-    machines: tuple[str, ...], name: str, backend: "Backend | None", environment_name: str
+    machines: tuple[str, ...],
+    name: str,
+    backend: "Backend | None",
+    boot: "Boot | None",
+    environment_name: str,
 ) -> None:
     """Start the machines (all, or those named) afresh: their disks are thrown away."""
     from orchestrator import lab
 
     topology = _lab(environment_name)
     chosen = lab.select_machines(topology, machines, backend=backend)
+    if boot:
+        chosen = lab.on_metal(chosen, boot)
     lab.reset(topology, name, chosen, progress=_say)
 
 

@@ -83,6 +83,13 @@ def complete_host(
     ]
 
 
+def complete_one_host(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of one host."""
+    return [item for item in complete_host(ctx, param, incomplete) if "," not in item.value]
+
+
 def complete_machine(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:

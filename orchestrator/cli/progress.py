@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -73,6 +73,29 @@ def progress_of(stage: str) -> Iterator[Progress]:
 
     with Live(shown, console=terminal, refresh_per_second=8, transient=True):
         yield shown
+
+
+class Stages(ExitStack):
+    """Shows one stage's progress at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: Progress | None = None
+
+    def begin(self, stage: str) -> None:
+        """Show this stage instead of the one before."""
+        self.end()
+        self._shown = self.enter_context(progress_of(stage))
+
+    def end(self) -> None:
+        """Show no stage: something else is about to be printed."""
+        self.pop_all().close()
+        self._shown = None
+
+    def progress(self, seen: "TaskStarted | TaskResult") -> None:
+        """Pass on what the engine reports."""
+        if self._shown is not None:
+            self._shown(seen)
 
 
 def _cell(counts: dict[TaskStatus, int]) -> str:

@@ -1,7 +1,7 @@
 """The Ansible engine: playbooks in, typed and reconciled results out."""
 
 from orchestrator.engine.asking import Question, ask, printable
-from orchestrator.engine.connections import Connection, connections, variables
+from orchestrator.engine.connections import Connection, connections, secret, variables
 from orchestrator.engine.request import (
     PlayOutcome,
     PlayRequest,
@@ -27,6 +27,7 @@ __all__ = [
     "mitogen_plugins",
     "play",
     "printable",
+    "secret",
     "strategy_variables",
     "variables",
 ]

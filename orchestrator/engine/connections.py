@@ -92,6 +92,15 @@ def variables(
     return _resolved(environment, hosts, {name: f"{name} | default(none)" for name in names})
 
 
+def secret(environment: Environment, host: str, name: str) -> str:
+    """A secret variable of the host in clear, "" where it is not set; for memory only.
+
+    Raises PasInfraError when Ansible cannot resolve it.
+    """
+    found = _resolved(environment, [host], {name: f"{name} | default('')"})
+    return str(found[host][name])
+
+
 def _resolved(
     environment: Environment, hosts: Sequence[str], expressions: Mapping[str, str]
 ) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from orchestrator.environment.flow_matrix import Flow, FlowMatrix, Ports, lets_i
 from orchestrator.environment.load import load_environment, summaries
 from orchestrator.environment.model import (
     ControlNode,
+    Disk,
     Environment,
     Host,
     Lab,
@@ -27,6 +28,7 @@ from orchestrator.environment.ssh_keys import PublicKey, public_key
 
 __all__ = [
     "ControlNode",
+    "Disk",
     "Environment",
     "Flow",
     "FlowMatrix",

@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.environment.inventory import Inventory
 from orchestrator.environment.lines import Document, Keys
-from orchestrator.environment.model import Lab, Machine, Network
+from orchestrator.environment.model import Disk, Lab, Machine, Network
 from orchestrator.environment.spelling import remedy
 from orchestrator.errors import Problem
 
@@ -90,6 +90,7 @@ def _machine(
                 ipv6=ipv6,
                 memory_mb=body["memory_mb"],
                 cpus=body["cpus"],
+                disks=tuple(Disk(**disk) for disk in body.get("disks", ())),
             )
         case _:
             return None

@@ -87,8 +87,19 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A disk of a virtual machine, blank when it is made; the serial number is how it is told."""
+
+    serial: str
+    size_gb: int
+
+
+@dataclass(frozen=True)
 class Machine:
-    """A machine of the lab, with its addresses on the `wan` network."""
+    """A machine of the lab, with its addresses on the `wan` network.
+
+    `boot` says what it starts from: an image, a rescue system beside its disks, or the disks.
+    """
 
     name: str
     managed: bool
@@ -98,6 +109,8 @@ class Machine:
     ipv6: IPv6Address
     memory_mb: int
     cpus: int
+    disks: tuple[Disk, ...] = ()
+    boot: Literal["image", "rescue", "disks"] = "image"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ Host *
   User {operator}
   IdentityFile {identity}
   IdentitiesOnly yes
-  UserKnownHostsFile {known_hosts}
+  UserKnownHostsFile {known_hosts} {installed}
   GlobalKnownHostsFile /dev/null
   StrictHostKeyChecking yes
   ProxyCommand {proxy} netns exec {namespace} {socat} - TCP:%h:%p
@@ -56,6 +56,7 @@ def ssh_config(layout: LabLayout, machines: Iterable[Machine]) -> str:
         operator=OPERATOR,
         identity=layout.identity,
         known_hosts=layout.known_hosts,
+        installed=layout.installed_known_hosts,
         namespace=layout.namespace,
         proxy=" ".join([*privilege_prefix(), find_tool("ip") or "ip"]),
         socat=find_tool("socat") or "socat",

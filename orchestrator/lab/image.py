@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,22 @@ PACKAGES = {
     # What anybody on the Internet may point at a server.
     "scanner": (*_SERVER, "nmap", "openscap-scanner", "openssh-client", "ssh-audit", "testssl.sh"),
 }
+# What a hoster's rescue system has to prepare disks.
+_DISK_TOOLS = ("cryptsetup-bin", "dosfstools", "e2fsprogs", "fdisk", "lvm2", "mdadm")
+PACKAGES["rescue"] = (*_SERVER, *_DISK_TOOLS)
+# What lies on a server's own disks and starts from there, by BIOS or UEFI.
+_SYSTEM = (
+    *_SERVER,
+    "cryptsetup-initramfs",
+    "dosfstools",
+    "dropbear-initramfs",
+    "e2fsprogs",
+    "grub-efi-amd64-bin",
+    "grub-pc-bin",
+    "grub2-common",
+    "lvm2",
+    "mdadm",
+)
 KERNEL_PACKAGES = ("grub2-common", "initramfs-tools", "linux-image-cloud-amd64")
 
 
@@ -77,6 +94,43 @@ def recipe(image: str, *, kernel: bool) -> ImageRecipe:
         ),
         customize=(resources.files("orchestrator.lab") / "customize-image.sh").read_text(),
     )
+
+
+def system_recipe(kernel: str) -> ImageRecipe:
+    """The recipe of what is installed on a server's own disks, with the package of its kernel.
+
+    Unlike a lab's image it has nothing of this machine but its Debian sources.
+    """
+    return ImageRecipe(
+        name=f"system-{kernel}",
+        packages=tuple(sorted((*_SYSTEM, kernel))),
+        sources=debian_sources(),
+        apt_settings=_apt_settings(),
+        certificates=(),
+        customize=(resources.files("orchestrator.lab") / "customize-system.sh").read_text(),
+    )
+
+
+def ensure_archive(wanted: ImageRecipe, *, progress: Callable[[str], None]) -> Path:
+    """The image's root file system as a gzipped tar archive, made once.
+
+    Raises PasInfraError when it cannot be made.
+    """
+    root = ensure_image(wanted, progress=progress)
+    archive = wanted.directory / "system.tar.gz"
+    with _building(wanted):
+        if not archive.exists():
+            progress(f"packing the image {wanted.name}")
+            making = archive.with_suffix(".making")
+            run_tied(
+                ["tar", "--create", "--use-compress-program=gzip -1", "--numeric-owner", "--xattrs",
+                 "--xattrs-include=*", f"--directory={root}", f"--file={making}", "."],
+                timeout=600,
+            )  # fmt: skip
+            # Who installs may be no root.
+            run(["chown", f"{os.getuid()}:{os.getgid()}", making], privileged=True)
+            making.rename(archive)
+    return archive
 
 
 def ensure_image(wanted: ImageRecipe, *, progress: Callable[[str], None]) -> Path:

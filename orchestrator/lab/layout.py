@@ -47,6 +47,11 @@ class LabLayout:
         return self.directory / "known_hosts"
 
     @property
+    def installed_known_hosts(self) -> Path:
+        """The host keys of what was installed on a machine's disks, which the lab did not make."""
+        return self.directory / "installed_known_hosts"
+
+    @property
     def identity(self) -> Path:
         """The operator's private key."""
         return self.directory / "id_ed25519"

@@ -11,7 +11,7 @@ from typing import Literal
 
 from orchestrator.environment import Lab, Machine
 from orchestrator.errors import Locked, PasInfraError
-from orchestrator.lab import access, image, network, nspawn, qemu, saved_state
+from orchestrator.lab import access, image, metal, network, nspawn, qemu, saved_state
 from orchestrator.lab.commands import require_privilege, require_tools, run, succeeds
 from orchestrator.lab.layout import LabLayout, lab_layout
 from orchestrator.lab.processes import (
@@ -22,8 +22,10 @@ from orchestrator.lab.processes import (
 )
 
 _TOOLS = ("ip", "nft", "slirp4netns", "socat", "ssh", "ssh-keygen", "mmdebstrap")
+# What stands on a machine that starts from a rescue system or from its disks.
+METAL = "metal"
 _READY_SECONDS = {"nspawn": 60, "qemu": 600}
-_STOP_SECONDS = {"nspawn": 15, "qemu": 60}
+_STOP_SECONDS = {"nspawn": 15, "qemu": 60, METAL: 120}
 
 Progress = Callable[[str], None]
 
@@ -58,16 +60,39 @@ def select_machines(
     return [replace(machine, backend=backend) if backend else machine for machine in chosen]
 
 
-def bring_up(lab: Lab, name: str, machines: Sequence[Machine], *, progress: Progress) -> LabLayout:
+def on_metal(machines: Sequence[Machine], boot: Literal["rescue", "disks"]) -> list[Machine]:
+    """The machines as servers with disks of their own, started from there.
+
+    Raises PasInfraError for one without disks.
+    """
+    for machine in machines:
+        if not machine.disks:
+            raise PasInfraError(
+                f"the machine {machine.name} has no disks of its own",
+                next_step="give it `disks` in lab.yml, or leave out --boot",
+            )
+    return [replace(machine, backend="qemu", boot=boot) for machine in machines]
+
+
+def bring_up(
+    lab: Lab,
+    name: str,
+    machines: Sequence[Machine],
+    *,
+    without_disks: Collection[str] = (),
+    progress: Progress,
+) -> LabLayout:
     """Start the machines and wait until each is reached over SSH; returns the lab's layout.
 
+    One that starts from its disks is not waited for: what it asks for first is the installer's
+    affair. It starts without the disks whose serial numbers are in `without_disks`.
     Raises PasInfraError for a missing tool, privilege, memory or disk, and for a machine that does
     not come up, with the end of its console.
     """
     layout = lab_layout(name)
     _require_what_it_takes(machines)
     with _alone(layout):
-        _bring_up(layout, lab, machines, progress)
+        _bring_up(layout, lab, machines, progress, without_disks)
     return layout
 
 
@@ -143,12 +168,19 @@ def _require_what_it_takes(machines: Sequence[Machine]) -> None:
     require_tools(lab_tools({machine.backend for machine in machines}))
 
 
-def _bring_up(layout: LabLayout, lab: Lab, machines: Sequence[Machine], progress: Progress) -> None:
+def _bring_up(
+    layout: LabLayout,
+    lab: Lab,
+    machines: Sequence[Machine],
+    progress: Progress,
+    without_disks: Collection[str] = (),
+) -> None:
     # The whole lab's names and keys, whichever machines start: ssh_config is for all of them.
     access.make_access(layout, lab.machines)
     network.bring_up(layout, lab.networks)
     for machine in machines:
-        _start(layout, lab, machine, progress)
+        _start(layout, lab, machine, progress, without_disks)
+    machines = [machine for machine in machines if machine.boot != "disks"]
     with ThreadPoolExecutor() as pool:
         # All at once: most of it is waiting. The first that does not come up is the one named.
         for machine, _ in zip(
@@ -156,28 +188,43 @@ def _bring_up(layout: LabLayout, lab: Lab, machines: Sequence[Machine], progress
         ):
             progress(f"{machine.name} is up")
     for machine in machines:
-        if machine.backend == "qemu":
+        if machine.backend == "qemu" and machine.boot == "image":
             saved_state.keep_state(layout, machine)
 
 
-def _start(layout: LabLayout, lab: Lab, machine: Machine, progress: Progress) -> None:
+def _start(
+    layout: LabLayout,
+    lab: Lab,
+    machine: Machine,
+    progress: Progress,
+    without_disks: Collection[str],
+) -> None:
     directory = layout.machine(machine.name)
-    backend = directory / "backend"
-    disk = backend.read_text().strip() if backend.exists() else ""
-    if disk not in ("", machine.backend):
+    note = directory / "backend"
+    disk = note.read_text().strip() if note.exists() else ""
+    asked = machine.backend if machine.boot == "image" else METAL
+    if disk not in ("", asked):
+        how = f"--backend {asked}" if asked != METAL else f"--boot {machine.boot}"
         raise PasInfraError(
-            f"{machine.name} has a disk of the backend {disk}, and {machine.backend} is asked for",
+            f"{machine.name} has a disk of the backend {disk}, and {asked} is asked for",
             where=directory,
-            next_step=f"pas-infra lab reset {machine.name} --backend {machine.backend}",
+            next_step=f"pas-infra lab reset {machine.name} {how}",
         )
     if machine_process(layout, machine.name) is not None:
         return
     kernel = machine.backend == "qemu"
-    root = image.ensure_image(image.recipe(machine.image, kernel=kernel), progress=progress)
-    progress(f"starting {machine.name} ({machine.backend})")
-    backend.write_text(f"{machine.backend}\n")
-    starter = qemu.start_machine if kernel else nspawn.start_machine
-    starter(layout, machine, lab.network("wan"), root)
+    name = machine.image if machine.boot == "image" else "rescue"
+    root = image.ensure_image(image.recipe(name, kernel=kernel), progress=progress)
+    progress(f"starting {machine.name} ({asked})")
+    note.write_text(f"{asked}\n")
+    wan = lab.network("wan")
+    if machine.boot == "rescue":
+        metal.start_rescue(layout, machine, wan, root)
+    elif machine.boot == "disks":
+        metal.start_from_disks(layout, machine, wan, root / "vmlinuz", without_disks)
+    else:
+        starter = qemu.start_machine if kernel else nspawn.start_machine
+        starter(layout, machine, wan, root)
 
 
 def _wait_until_ready(layout: LabLayout, machine: Machine) -> None:

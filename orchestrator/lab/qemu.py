@@ -46,7 +46,7 @@ def start_machine(layout: LabLayout, machine: Machine, network: Network, image: 
         (directory / saved_state.RESUMING).touch()
         saved_state.copy_disk(layout, machine.name)
         resume = [*launch, *saved_state.incoming(layout, machine.name)]
-        _launch(layout, machine, network, resume, pid_file=saved_state.RESUMING)
+        launch_machine(layout, machine, network, resume, pid_file=saved_state.RESUMING)
         saved_state.settle(layout, machine.name)
         return
     if is_fresh:
@@ -54,21 +54,38 @@ def start_machine(layout: LabLayout, machine: Machine, network: Network, image: 
         saved_state.promise_to_keep(layout, machine.name, key)
     else:
         saved_state.break_promise(layout, machine.name)
-    _launch(layout, machine, network, launch, pid_file="pid")
+    launch_machine(layout, machine, network, launch)
 
 
 def command(machine: Machine, image: Path, chosen: Accelerator) -> list[str]:
-    """QEMU's command line for the machine, to be run in the machine's directory."""
+    """QEMU's command line for a machine that starts from an image's GRUB and its own disk.
+
+    To be run in the machine's directory, as the others are.
+    """
+    return [
+        *hardware(machine, chosen),
+        *("-kernel", f"{image.parent}/grub.lnx"),
+        *drive("disk.qcow2", "qcow2"),
+    ]
+
+
+def drive(file: str, form: str, serial: str = "") -> list[str]:
+    """QEMU's options for a disk that lies in a file."""
+    # Unsafe only if the control node itself crashes: what the guest has written is the control
+    # node's from then on, even if QEMU is killed.
+    option = f"if=none,id=drive-{file},file={file},format={form},cache=unsafe,discard=unmap"
+    device = f"virtio-blk-pci,drive=drive-{file}" + (f",serial={serial}" if serial else "")
+    return ["-drive", option, "-device", device]
+
+
+def hardware(machine: Machine, chosen: Accelerator) -> list[str]:
+    """QEMU's command line for the machine without what it starts from."""
     return [
         "qemu-system-x86_64",
         *("-name", machine.name),
         *("-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35"),
         *OPTIONS[chosen],
         *("-smp", str(machine.cpus), "-m", str(machine.memory_mb)),
-        *("-kernel", f"{image.parent}/grub.lnx"),
-        # Unsafe only if the control node itself crashes: what the guest has written is the control
-        # node's from then on, even if QEMU is killed.
-        *("-drive", "file=disk.qcow2,format=qcow2,if=virtio,cache=unsafe,discard=unmap"),
         *("-netdev", f"tap,id=wan,ifname={tap_device(machine.name)},script=no,downscript=no"),
         *("-device", f"virtio-net-pci,netdev=wan,mac={mac_address(machine.name)},romfile="),
         *("-object", "rng-random,id=rng,filename=/dev/urandom"),
@@ -85,9 +102,15 @@ def tap_device(machine: str) -> str:
     return "tap" + mac_address(machine).replace(":", "")
 
 
-def _launch(
-    layout: LabLayout, machine: Machine, network: Network, command: list[str], *, pid_file: str
+def launch_machine(
+    layout: LabLayout,
+    machine: Machine,
+    network: Network,
+    command: list[str],
+    *,
+    pid_file: str = "pid",
 ) -> None:
+    """Start QEMU with this command line in the machine's directory, on the lab's network."""
     directory = layout.machine(machine.name)
     start(
         ["ip", "netns", "exec", layout.namespace, "sh",

@@ -99,7 +99,10 @@ def test_ssh_reaches_a_machine_by_name_and_address_inside_the_lab_only(
     assert (options["hostname"], options["hostkeyalias"]) == ("198.18.0.11", "rbx7")
     assert options["user"] == "ops"
     assert options["stricthostkeychecking"] == "true"
-    assert options["userknownhostsfile"] == str(layout.known_hosts)
+    assert options["userknownhostsfile"].split() == [
+        str(layout.known_hosts),
+        str(layout.installed_known_hosts),
+    ]
     assert options["globalknownhostsfile"] == "/dev/null"
     assert options["identityfile"] == str(layout.identity)
     assert options["identitiesonly"] == "yes"

@@ -77,9 +77,11 @@ def test_tags_narrow_and_never_widen(
     assert (selection.tags, set(selection.skip_tags)) == (tags, skipped)
 
 
-def test_a_role_is_what_has_tasks(tmp_path: Path) -> None:
-    for file in ("roles/b/tasks/main.yml", "roles/a/tasks/main.yml", "roles/c/tasks/other.yml"):
-        path = tmp_path / file
-        path.parent.mkdir(parents=True)
-        path.write_text("[]\n")
+def test_a_role_is_one_of_the_site(tmp_path: Path) -> None:
+    site = tmp_path / "playbooks/site.yml"
+    site.parent.mkdir()
+    site.write_text("- hosts: all\n  roles: [{role: b}]\n- hosts: web\n  roles: [{role: a}]\n")
+    # One that an operation of its own calls, such as an installation, is no part of an apply.
+    assert {"ssh", "hardening"} <= set(role_names())
+    assert "installation" not in role_names()
     assert role_names(tmp_path) == ("a", "b")

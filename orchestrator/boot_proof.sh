@@ -1,0 +1,51 @@
+# What the next start of this host will be like: a line each, a word and what it says.
+# Read by orchestrator/boot_proof.py; sent to the host over SSH and run there as root.
+set -eu
+says() { printf '%s %s\n' "$1" "$2"; }
+
+chain=$(lsblk --noheadings --raw --inverse --output TYPE,FSTYPE,UUID "$(findmnt -no SOURCE /)")
+echo "$chain" | grep -q '^crypt ' || { says encrypted no; exit 0; }
+says encrypted yes
+echo "$chain" | awk '$2 == "crypto_LUKS" { print "luks " $3 }' | sort -u
+
+route=$(ip -4 route show default | head -n 1)
+interface=$(echo "$route" | sed 's/.* dev \([^ ]*\).*/\1/')
+says interface "$interface"
+says gateway "$(echo "$route" | sed 's/.* via \([^ ]*\).*/\1/')"
+ip -4 -oneline address show dev "$interface" scope global | awk '{ split($4, a, "/"); print "address " a[1] }'
+
+# What the boot loader takes without being asked: its first entry.
+entry=$(awk '$1 == "linux" || $1 == "initrd" { print $1, $2 } $1 == "initrd" { exit }' /boot/grub/grub.cfg)
+for what in linux initrd; do
+    path=$(echo "$entry" | awk -v what="$what" '$1 == what { print $2 }')
+    # A /boot of its own is the boot loader's root directory.
+    for file in "/boot$path" "$path"; do [ -f "$file" ] && break; done
+    [ -n "$path" ] && [ -f "$file" ] || { says missing "$what $path"; exit 0; }
+    says "$what" "$file"
+done
+
+mkdir -p /var/lib/pas-infra
+unpacked=$(mktemp -d -p /var/lib/pas-infra)
+trap 'rm -rf "$unpacked"' EXIT
+unmkinitramfs "$file" "$unpacked" 2> /dev/null || { says missing "initramfs that can be unpacked"; exit 0; }
+top=$unpacked
+[ ! -d "$unpacked/main" ] || top=$unpacked/main
+
+[ ! -f "$top/cryptroot/crypttab" ] || sed 's/^/crypttab /' "$top/cryptroot/crypttab"
+[ ! -x "$top/bin/cryptroot-unlock" ] && [ ! -x "$top/usr/bin/cryptroot-unlock" ] || says unlocker yes
+for key in "$top"/etc/dropbear/dropbear_*_host_key; do
+    [ ! -f "$key" ] || dropbearkey -y -f "$key" | awk '/^(ssh|ecdsa)-/ { print "hostkey " $1 " " $2 }'
+done
+for keys in "$top"/root*/.ssh/authorized_keys; do
+    [ ! -f "$keys" ] || grep -v -e '^#' -e '^$' "$keys" | sed 's/^/letsin /'
+done
+grep -v -e '^#' -e '^$' /etc/dropbear/initramfs/authorized_keys | sed 's/^/wanted /'
+cat "$top"/conf/conf.d/* "$top"/conf/initramfs.conf 2> /dev/null | sed -n 's/^IP=/ip /p' | head -n 1
+module=$(basename "$(readlink "/sys/class/net/$interface/device/driver/module" || :)")
+if [ -z "$module" ]; then
+    says driver built-in
+elif find "$top" -name "$module.ko*" -o -name "$(echo "$module" | tr _ -).ko*" | grep -q .; then
+    says driver there
+else
+    says driver "missing $module"
+fi

@@ -1,0 +1,78 @@
+"""`pas-infra unlock`: the passphrase for a server that has restarted."""
+
+import click
+
+from orchestrator.cli.options import complete_one_host, environment_option
+from orchestrator.cli.progress import Stages
+from orchestrator.cli.terminal import console
+from orchestrator.errors import Interrupted, PasInfraError
+
+
+@click.command("unlock")
+@click.argument("host_name", metavar="HOST", shell_complete=complete_one_host)
+@environment_option
+@click.option("--ask", is_flag=True, help="Type the passphrase instead of taking the declared one.")
+@click.option(
+    "--wait",
+    "patience",
+    type=click.IntRange(min=1),
+    default=900,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the server to ask, and then for it to run.",
+)
+def command(host_name: str, environment_name: str, patience: int, *, ask: bool) -> int:
+    """Wait until HOST asks for the passphrase of its disks, give it, and wait until it runs.
+
+    The passphrase is `installation_passphrase`, as the inventory's vault has it; it goes over SSH,
+    to nobody but the initramfs whose host key was pinned when HOST was installed.
+    """
+    from orchestrator.engine import secret
+    from orchestrator.environment import load_environment
+    from orchestrator.unlock import unlock
+
+    environment = load_environment(environment_name)
+    host = environment.host(host_name)
+    with Stages() as stages:
+
+        def passphrase() -> str:
+            if ask:
+                stages.end()
+                return _typed(host.name)
+            found = secret(environment, host.name, "installation_passphrase")
+            if not found:
+                raise PasInfraError(
+                    f"no installation_passphrase is declared for {host.name}",
+                    where=environment.directory,
+                    next_step="vault it in the inventory, or type it: pas-infra unlock --ask",
+                )
+            return found
+
+        # What is declared does not become right by being tried again.
+        done = unlock(
+            environment,
+            host,
+            passphrase,
+            tries=3 if ask else 1,
+            patience=patience,
+            stage=stages.begin,
+        )
+    told = console(stderr=True)
+    if done.opened:
+        told.print(
+            f"{host.name} asked after {done.asked:.0f} s, was opened after {done.opened:.0f} s "
+            f"and runs after {done.running:.0f} s"
+        )
+    else:
+        told.print(f"{host.name} is running: there was nothing to unlock")
+    return 0
+
+
+def _typed(name: str) -> str:
+    try:
+        typed: str = click.prompt(f"Passphrase of {name}", hide_input=True, err=True)
+    except click.Abort as stop:
+        raise Interrupted(
+            f"no passphrase was given: {name} is still locked", next_step="the same command again"
+        ) from stop
+    return typed

@@ -1,0 +1,248 @@
+"""Unlock: give a server that has restarted the passphrase of its disks, over SSH.
+
+Who asks for it is the initramfs, a small system of its own on the disk that is not encrypted. So it
+has a host key of its own, pinned when the server was installed: whoever shows another one is told
+nothing.
+"""
+
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from orchestrator.engine import Connection, connections, secret, variables
+from orchestrator.environment import Environment, Host
+from orchestrator.errors import PasInfraError
+from orchestrator.runs import recorded
+
+_VARIABLES = ("installation_known_hosts", "installation_unlock_port")
+_PORT = 2222  # the default of role installation
+_BETWEEN = 2.0  # seconds between two attempts to reach it
+_PAUSE = 10.0  # seconds after which an initramfs that was busy is asked again
+_TRIES = 3  # passphrases
+
+
+class Said(Enum):
+    """What became of an attempt to give the passphrase."""
+
+    OPENED = auto()
+    WRONG = auto()
+    BUSY = auto()
+    SILENT = auto()
+    REFUSED = auto()
+    OTHER_KEY = auto()
+
+
+@dataclass(frozen=True)
+class Initramfs:
+    """How the initramfs of a host is reached; `pins` is a known_hosts file with its key."""
+
+    connection: Connection
+    port: int
+    pins: Path
+
+    @property
+    def alias(self) -> str:
+        """The name under which its host key is pinned."""
+        return alias(self.connection.host)
+
+    @property
+    def ssh(self) -> list[str]:
+        """The command that gives it what comes on stdin."""
+        options = (
+            f"HostKeyAlias={self.alias}",
+            f"UserKnownHostsFile={shlex.quote(str(self.pins))}",
+            "GlobalKnownHostsFile=/dev/null",
+            "StrictHostKeyChecking=yes",
+            "UpdateHostKeys=no",
+            "ControlMaster=no",
+            "ControlPath=none",
+            "BatchMode=yes",
+            "ConnectTimeout=15",
+            "LogLevel=ERROR",
+            "User=root",
+            f"Port={self.port}",
+        )
+        # The first word of ssh counts, so these stand before those of the inventory.
+        own = [part for option in options for part in ("-o", option)]
+        return [
+            "ssh", *own, *shlex.split(self.connection.ssh_arguments), self.connection.address,
+            "cryptroot-unlock",
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Unlocked:
+    """What became of an unlock: seconds until it asked, until it was open, until it ran.
+
+    All are 0 for a host that was running already.
+    """
+
+    run_id: int
+    asked: float = 0.0
+    opened: float = 0.0
+    running: float = 0.0
+
+
+def alias(host: str) -> str:
+    """The name under which the host key of a host's initramfs is pinned."""
+    return f"{host}.initramfs"
+
+
+def unlock(
+    environment: Environment,
+    host: Host,
+    passphrase: Callable[[], str],
+    *,
+    tries: int = _TRIES,
+    patience: float,
+    stage: Callable[[str], None],
+) -> Unlocked:
+    """Wait for the host's initramfs, give it the passphrase, wait for the system; recorded.
+
+    `passphrase` is called for each of at most `tries` attempts; `patience` is in seconds, for the
+    initramfs and for the system each. Raises PasInfraError when the host key is not the pinned one,
+    when the passphrase is wrong, and when the host is not there in time.
+    """
+    with recorded(environment, "unlock", {"hosts": [host.name]}) as run:
+        connection = connections(environment, [host.name])[0]
+        initramfs = initramfs_of(environment, connection)
+        started = time.monotonic()
+        stage(f"wait for {host.name}")
+        asked = opened = 0.0
+        attempts = 0
+        # Asked for once, and again only when it was wrong: nobody types it for each try to connect.
+        given = passphrase()
+        while time.monotonic() - started < patience:
+            said, words = give(initramfs, given)
+            if said is Said.OPENED:
+                opened = time.monotonic() - started
+                break
+            if said is Said.SILENT and connection.answers():
+                # It may have opened the disks after it had ceased to wait for its own answer.
+                return Unlocked(run.id, asked, opened or asked, time.monotonic() - started)
+            if said is Said.OTHER_KEY:
+                raise _attack(host, initramfs)
+            if said is Said.REFUSED:
+                raise PasInfraError(
+                    f"the initramfs of {host.name} lets none of your keys in",
+                    where=f"{connection.address}, port {initramfs.port}",
+                    next_step="use a key of installation_unlock_keys; the server's console is the "
+                    "other way",
+                )
+            asked = asked or (time.monotonic() - started if said is not Said.SILENT else 0.0)
+            if said is Said.WRONG:
+                attempts += 1
+                if attempts >= tries:
+                    raise PasInfraError(
+                        f"{host.name} is still locked: this passphrase does not open its disks "
+                        f"({attempts} {'attempt' if attempts == 1 else 'attempts'})",
+                        where=words,
+                        next_step="see whether installation_passphrase is this host's; "
+                        "`pas-infra unlock --ask` takes another one",
+                    )
+                given = passphrase()
+            time.sleep(_PAUSE if said is Said.BUSY else _BETWEEN)
+        else:
+            raise PasInfraError(
+                f"{host.name} has not opened its disks after {patience:.0f} s",
+                where=f"{connection.address}, port {initramfs.port}",
+                next_step="see on the server's console where its start has come to",
+            )
+        stage(f"wait for the system of {host.name}")
+        while not connection.answers():
+            if time.monotonic() - started - opened > patience:
+                raise PasInfraError(
+                    f"{host.name} has opened its disks, but does not answer {patience:.0f} s later",
+                    where=connection.address,
+                    next_step="see on the server's console where its start has come to",
+                )
+            time.sleep(_BETWEEN)
+        return Unlocked(run.id, asked or opened, opened, time.monotonic() - started)
+
+
+def declared_unlock(environment: Environment) -> Callable[[Connection], str]:
+    """What gives a starting host its declared passphrase, once it asks; for `reboot`.
+
+    A host whose initramfs is not pinned asks for none.
+    """
+    known: dict[str, tuple[Initramfs, str]] = {}
+
+    def give_once(connection: Connection) -> str:
+        if connection.host not in known:
+            try:
+                initramfs = initramfs_of(environment, connection)
+            except PasInfraError:
+                return ""
+            passphrase = secret(environment, connection.host, "installation_passphrase")
+            known[connection.host] = (initramfs, passphrase)
+        said, words = give(*known[connection.host])
+        if said in (Said.OTHER_KEY, Said.REFUSED, Said.WRONG):
+            return words
+        return ""
+
+    return give_once
+
+
+def initramfs_of(environment: Environment, connection: Connection) -> Initramfs:
+    """How the initramfs of a host is reached; raises PasInfraError when its key is not pinned."""
+    found = variables(environment, [connection.host], _VARIABLES)[connection.host]
+    pins = Path(found["installation_known_hosts"] or "/var/lib/pas-infra/known_hosts")
+    port = int(found["installation_unlock_port"] or _PORT)
+    if not pinned(pins, alias(connection.host)):
+        raise PasInfraError(
+            f"no host key is pinned for the initramfs of {connection.host}, so nothing tells it "
+            "from somebody who pretends to be it",
+            where=pins,
+            next_step=f"pas-infra install {connection.host} pins it; or add a line "
+            f"`{alias(connection.host)} ssh-ed25519 …`, read on the server itself",
+        )
+    return Initramfs(connection, port, pins)
+
+
+def pinned(pins: Path, name: str) -> list[str]:
+    """The host keys, type and key, that a known_hosts file has for a name."""
+    lines = pins.read_text("utf-8").splitlines() if pins.exists() else []
+    fields = [line.split() for line in lines]
+    return [" ".join(f[1:3]) for f in fields if len(f) >= 3 and name in f[0].split(",")]
+
+
+def give(initramfs: Initramfs, passphrase: str) -> tuple[Said, str]:
+    """Give the initramfs the passphrase, on stdin; what became of it, and what it said."""
+    try:
+        done = subprocess.run(
+            initramfs.ssh,
+            input=passphrase,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Said.BUSY, ""
+    return judge(done.returncode, done.stderr), done.stderr.strip()
+
+
+def judge(code: int, stderr: str) -> Said:
+    """What ssh's exit code and stderr mean, for `cryptroot-unlock` of Debian 13."""
+    if code == 255:
+        if "Host key verification failed" in stderr or "IDENTIFICATION HAS CHANGED" in stderr:
+            return Said.OTHER_KEY
+        return Said.REFUSED if "Permission denied" in stderr else Said.SILENT
+    if code == 0 or "set up successfully" in stderr:
+        return Said.OPENED
+    wrong: Sequence[str] = ("bad password", "maximum number of tries")
+    return Said.WRONG if any(words in stderr for words in wrong) else Said.BUSY
+
+
+def _attack(host: Host, initramfs: Initramfs) -> PasInfraError:
+    return PasInfraError(
+        f"whoever answers for the initramfs of {host.name} shows another host key than the pinned "
+        "one: take it for an attack. It was told nothing",
+        where=f"{initramfs.pins}, {initramfs.alias}",
+        next_step="look at the server's console; if it was installed anew by somebody else, its "
+        "/boot is theirs too: install it again from the rescue system",
+    )

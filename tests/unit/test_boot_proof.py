@@ -1,0 +1,66 @@
+"""Whether the next start of a host can be unlocked, from what its initramfs says."""
+
+import subprocess
+
+import pytest
+
+from orchestrator.boot_proof import _SCRIPT, faults, read_facts
+
+KEY = "ssh-ed25519 AAAAC3Nza"
+LETS_IN = 'no-port-forwarding,command="/usr/bin/cryptroot-unlock" ssh-ed25519 BBBB ops'
+GOOD = f"""\
+encrypted yes
+luks 1d3c-44
+interface wan0
+gateway 198.18.0.1
+address 198.18.0.11
+linux /boot/vmlinuz-6.12
+initrd /boot/initrd.img-6.12
+crypttab system_crypt UUID=1d3c-44 none luks,tries=0
+unlocker yes
+hostkey {KEY}
+letsin {LETS_IN}
+wanted {LETS_IN}
+ip 198.18.0.11::198.18.0.1:255.255.255.0:rbx7:wan0:off
+driver there
+"""
+
+
+def test_what_is_as_it_must_be_has_no_fault() -> None:
+    assert faults(read_facts(GOOD), [KEY]) == []
+    assert faults(read_facts(GOOD.replace("driver there", "driver built-in")), [KEY]) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("crypttab system_crypt UUID=1d3c-44", "crypttab system_crypt UUID=ffff", "does not open"),
+        ("luks 1d3c-44\n", "luks 1d3c-44\nluks 5e6f\n", "does not open the disk 5e6f"),
+        ("crypttab system_crypt UUID=1d3c-44 none luks,tries=0\n", "", "does not open the disk"),
+        ("luks 1d3c-44\ninterface", "interface", "does not open the disk of LUKS"),
+        ("unlocker yes\n", "", "no cryptroot-unlock"),
+        (f"hostkey {KEY}\n", "", "no host key"),
+        (f"hostkey {KEY}", "hostkey ssh-ed25519 CCCC", "not pinned"),
+        (f"hostkey {KEY}\n", f"hostkey {KEY}\nhostkey ssh-rsa DDDD\n", "not pinned (ssh-rsa)"),
+        (f"letsin {LETS_IN}\n", "", "lets nobody in"),
+        (f"letsin {LETS_IN}\n", f"letsin {LETS_IN}\nletsin ssh-rsa EEEE\n", "lets in others"),
+        (f"wanted {LETS_IN}", "wanted ssh-ed25519 FFFF", "lets in others"),
+        ("ip 198.18.0.11::", "ip 198.18.0.99::", "address 198.18.0.99"),
+        ("ip 198.18.0.11::198.18.0.1:255.255.255.0:rbx7:wan0:off\n", "", "no address"),
+        ("::198.18.0.1:", "::198.18.0.254:", "gateway 198.18.0.254"),
+        (":wan0:off", ":eth0:off", "interface eth0"),
+        ("interface wan0", "interface enp1s0", "runs with enp1s0"),
+        ("driver there", "driver missing igb", "no driver for its network card (missing igb)"),
+        ("driver there\n", "", "no driver"),
+        ("linux /boot/vmlinuz-6.12\n", "missing linux /vmlinuz-6.12\n", "no linux /vmlinuz-6.12"),
+    ],
+)
+def test_what_is_not_as_it_must_be_is_said(old: str, new: str, said: str) -> None:
+    assert old in GOOD
+    found = faults(read_facts(GOOD.replace(old, new)), [KEY])
+    assert len(found) == 1, found
+    assert said in found[0]
+
+
+def test_the_script_is_one_that_a_shell_understands() -> None:
+    subprocess.run(["sh", "-n"], input=_SCRIPT.read_text("utf-8"), text=True, check=True)
