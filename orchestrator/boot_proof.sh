@@ -32,7 +32,10 @@ top=$unpacked
 [ ! -d "$unpacked/main" ] || top=$unpacked/main
 
 [ ! -f "$top/cryptroot/crypttab" ] || sed 's/^/crypttab /' "$top/cryptroot/crypttab"
-[ ! -x "$top/bin/cryptroot-unlock" ] && [ ! -x "$top/usr/bin/cryptroot-unlock" ] || says unlocker yes
+# Not whether it may be run: /var is mounted so that nothing may.
+for file in "$top/bin/cryptroot-unlock" "$top/usr/bin/cryptroot-unlock"; do
+    [ ! -f "$file" ] || { says unlocker yes; break; }
+done
 for key in "$top"/etc/dropbear/dropbear_*_host_key; do
     [ ! -f "$key" ] || dropbearkey -y -f "$key" | awk '/^(ssh|ecdsa)-/ { print "hostkey " $1 " " $2 }'
 done

@@ -90,6 +90,7 @@ def _machine(
                 ipv6=ipv6,
                 memory_mb=body["memory_mb"],
                 cpus=body["cpus"],
+                firmware=body.get("firmware", "bios"),
                 disks=tuple(Disk(**disk) for disk in body.get("disks", ())),
             )
         case _:

@@ -98,7 +98,8 @@ class Disk:
 class Machine:
     """A machine of the lab, with its addresses on the `wan` network.
 
-    `boot` says what it starts from: an image, a rescue system beside its disks, or the disks.
+    `boot` says what it starts from: an image, a rescue system beside its disks, or the disks;
+    `firmware` how, as far as it has disks of its own.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Machine:
     memory_mb: int
     cpus: int
     disks: tuple[Disk, ...] = ()
+    firmware: Literal["bios", "uefi"] = "bios"
     boot: Literal["image", "rescue", "disks"] = "image"
 
 

@@ -18,7 +18,7 @@ CARRIERS = {None, "crypto_LUKS", "linux_raid_member", "LVM2_member"}
 @pytest.fixture(scope="module")
 def disks(answers: Answers) -> list[Node]:
     """What the kernel knows of block devices, each below what it stands on."""
-    columns = "PATH,TYPE,FSTYPE,UUID,MOUNTPOINTS"
+    columns = "NAME,PATH,TYPE,FSTYPE,UUID,MOUNTPOINTS"  # without NAME it is no tree
     listed: list[Node] = json.loads(answers(f"lsblk --json --output {columns}"))["blockdevices"]
     return listed
 
@@ -95,7 +95,7 @@ def test_kernel_encrypts_as_the_headers_say(
     """What is open is open with the declared cipher and size of key, which only the kernel has."""
     wanted = {
         "cipher": declared["encryption_cipher"],
-        "keysize": f"{declared['encryption_key_bits']} [bits]",
+        "keysize": f"{declared['encryption_key_bits']} bits",
         "key location": "keyring",
     }
     faults = []
