@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import base64
-import json
+import gzip
+import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.parsing.vault import AnsibleVaultFormatError, VaultLib, VaultSecret
 from ansible.plugins.action import ActionBase
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SUFFIX = ".gz.vault"
 
 
 class ActionModule(ActionBase):
-    """Asks the host for the headers that are not kept yet, keeps them, and leaves a note there."""
+    """Asks the host for the headers that are not kept yet, keeps them, and leaves a note there.
+
+    What is kept is read again each time, so that a damaged copy is seen while the header exists.
+    """
 
     _VALID_ARGS = frozenset[str]()
 
@@ -22,67 +30,108 @@ class ActionModule(ActionBase):
         """Ansible's entry point."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._task_vars = task_vars or {}
-        host = self._task_vars["inventory_hostname"]
         directory = Path(str(self._variable("encryption_escrow_directory"))).expanduser()
-        register = directory / f"{host}.json"
-        kept = json.loads(register.read_text("utf-8")) if register.exists() else {}
-        # What the register names and nobody has is not kept.
-        kept = {uuid: sha for uuid, sha in kept.items() if _file(directory, host, uuid).exists()}
-        there = self._on_host(known=kept)
-        if there.get("failed"):
-            return {**result, **there}
-        headers: dict[str, dict[str, str]] = there["headers"]
-        fresh = {uuid: h for uuid, h in headers.items() if kept.get(uuid) != h["sha256"]}
-        now = {uuid: header["sha256"] for uuid, header in headers.items()}
-        said = [f"the header of {header['device']} ({uuid})" for uuid, header in fresh.items()]
-        if not self._task.check_mode:
-            try:
-                self._keep(directory, host, fresh)
-                if fresh:
-                    # Others stay: a device that is not there today may come back.
-                    _write(register, json.dumps({**kept, **now}, indent=2).encode())
-            except OSError as error:
-                raise AnsibleActionFail(
-                    f"the control node cannot keep the headers of {host}: {error}"
-                ) from error
-        if there["noted"] != now:
-            said.append("its note")
-            if not self._task.check_mode and (done := self._on_host(noted=now)).get("failed"):
+        directory /= str(self._task_vars["inventory_hostname"])
+        try:
+            kept = self._kept(directory)
+            there = self._on_host(known=kept)
+            if there.get("failed"):
+                return {**result, **there}
+            said = self._compare(directory, kept, there["headers"])
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"the control node cannot keep headers: {error}. Give this account a directory of "
+                "its own, encryption_escrow_directory"
+            ) from error
+        # A header that has vanished from its disk stays noted, and a check says so.
+        noted = kept | {uuid: header["sha256"] for uuid, header in there["headers"].items()}
+        if there["noted"] != noted:
+            said.append("the note of them on the host")
+            if not self._task.check_mode and (done := self._on_host(noted=noted)).get("failed"):
                 return {**result, **done}
-        kept_now = f"now in escrow: {', '.join(said)}"
-        return {**result, "changed": bool(said), **({"msg": kept_now} if said else {})}
+        message = {"msg": f"now in escrow: {', '.join(said)}"} if said else {}
+        return {**result, "changed": bool(said), **message}
 
-    def _keep(self, directory: Path, host: str, fresh: dict[str, dict[str, str]]) -> None:
-        vault = VaultLib(
-            [("escrow", VaultSecret(str(self._variable("encryption_escrow_passphrase")).encode()))]
-        )
+    def _compare(
+        self, directory: Path, kept: dict[str, str], headers: dict[str, dict[str, str]]
+    ) -> list[str]:
+        """Keep what is new, and say what; raises for a header that is another than before."""
+        said, others = [], []
+        for uuid, header in headers.items():
+            if not _UUID.fullmatch(uuid):
+                raise AnsibleActionFail(f"{header['device']} has no UUID of LUKS: {uuid!r}")
+            if kept.get(uuid) == header["sha256"]:
+                continue
+            said.append(f"the header of {header['device']} ({uuid})")
+            if uuid in kept:
+                others.append(f"{header['device']}, {_file(directory, uuid)}")
+            elif not self._task.check_mode:
+                self._keep(directory, uuid, header)
+        if others and not self._task.check_mode:
+            raise AnsibleActionFail(
+                f"another header than the one in escrow: {'; '.join(others)}. Keys were changed, "
+                "or it is damaged. The one in escrow is not replaced: it may be the last that opens "
+                "the disk. If you changed the keys, prove the new one on the host (cryptsetup open "
+                "--test-passphrase), remove that file, and apply again"
+            )
+        return said
+
+    def _kept(self, directory: Path) -> dict[str, str]:
+        """The SHA-256 of each header in escrow that can be decrypted, by UUID."""
+        if not directory.exists():
+            return {}
+        if directory.stat().st_mode & 0o077:
+            raise AnsibleActionFail(f"others may look into {directory}: chmod 700 it")
+        found = {}
+        vault = self._vault()
+        for file in directory.glob(f"*{_SUFFIX}"):
+            try:
+                header = gzip.decompress(vault.decrypt(file.read_bytes()))
+            except (AnsibleError, AnsibleVaultFormatError, OSError, EOFError, ValueError):
+                continue  # worth nothing: another takes its place
+            found[file.name.removesuffix(_SUFFIX)] = hashlib.sha256(header).hexdigest()
+        return found
+
+    def _keep(self, directory: Path, uuid: str, header: dict[str, str]) -> None:
+        content = base64.b64decode(header["content"])
+        if hashlib.sha256(gzip.decompress(content)).hexdigest() != header["sha256"]:
+            raise AnsibleActionFail(f"the header of {header['device']} did not arrive whole")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for uuid, header in fresh.items():
-            # A former header is a copy of a key that may have been taken away since: it goes.
-            content = vault.encrypt(base64.b64decode(header["content"]))
-            _write(_file(directory, host, uuid), content)
+        place = _file(directory, uuid)
+        new = place.with_name(f".{place.name}")
+        new.unlink(missing_ok=True)
+        new.touch(0o600)
+        with new.open("wb") as file:
+            file.write(self._vault().encrypt(content))
+            os.fsync(file.fileno())
+        new.replace(place)
+
+    def _vault(self) -> VaultLib:
+        # Without white space around it, as ansible-vault takes it from whoever types it.
+        passphrase = str(self._variable("encryption_escrow_passphrase") or "").strip()
+        if len(passphrase) < 20:
+            raise AnsibleActionFail(
+                "encryption_escrow_passphrase, which encrypts the headers on the control node, has "
+                "fewer than 20 characters. Vault a random one in group_vars/"
+            )
+        return VaultLib([("escrow", VaultSecret(passphrase.encode()))])
 
     def _on_host(self, **arguments: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self._execute_module(
-            module_name="encryption_escrow", module_args=arguments, task_vars=self._task_vars
-        )
-        answer.pop("invocation", None)
+        # A header is a copy of its keys: -vvv would print it, and a broken answer is passed on.
+        said, self._play_context.no_log = self._play_context.no_log, True
+        try:
+            answer: dict[str, Any] = self._execute_module(
+                module_name="encryption_escrow", module_args=arguments, task_vars=self._task_vars
+            )
+        finally:
+            self._play_context.no_log = said
+        if answer.get("failed"):
+            return {"failed": True, "msg": str(answer.get("msg", "the host gave no answer"))}
         return answer
 
     def _variable(self, name: str) -> Any:
         return self._templar.template(self._task_vars.get(name))
 
 
-def _file(directory: Path, host: str, uuid: str) -> Path:
-    return directory / f"{host}-{uuid}.gz.vault"
-
-
-def _write(place: Path, content: bytes) -> None:
-    """All of it or nothing, and for this account only."""
-    new = place.with_name(f".{place.name}")
-    new.unlink(missing_ok=True)
-    new.touch(0o600)
-    with new.open("wb") as file:
-        file.write(content)
-        os.fsync(file.fileno())
-    new.replace(place)
+def _file(directory: Path, uuid: str) -> Path:
+    return directory / f"{uuid}{_SUFFIX}"

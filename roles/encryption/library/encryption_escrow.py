@@ -7,6 +7,7 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ DOCUMENTATION = """
 module: encryption_escrow
 short_description: Headers of LUKS devices in escrow
 description:
-  - Brings the header of each LUKS device to the control node whenever it has changed, and leaves
-    a note of it on the host in C(/etc/pas-infra/escrow.json), which checks read.
+  - Brings the header of each LUKS device to the control node, and leaves a note of what is there in
+    C(/etc/pas-infra/escrow.json), which checks compare with the disks.
 author: pas-infra
 """
 
@@ -37,36 +38,57 @@ def main() -> None:
     if module.params["noted"] is not None:
         note(module, module.params["noted"])
     known = module.params["known"]
-    headers = {}
-    for uuid, device in devices(module).items():
-        content = header(module, device)
-        found = {"device": device, "sha256": hashlib.sha256(content).hexdigest()}
-        if known.get(uuid) != found["sha256"] and not module.check_mode:
+    headers: dict[str, dict[str, str]] = {}
+    for uuid, paths in devices(module).items():
+        contents = {path: header(module, path) for path in paths}
+        if len(set(contents.values())) > 1:
+            module.fail_json(
+                msg=f"{' and '.join(paths)} say that they are the same encrypted device {uuid}, "
+                "and have other headers: remove the snapshot or the copy, or give it a UUID of its own"
+            )
+        path, content = next(iter(contents.items()))
+        found = {"device": path, "sha256": hashlib.sha256(content).hexdigest()}
+        # One that is known and another now is not brought: nothing replaces it unasked.
+        if uuid not in known and not module.check_mode:
             found["content"] = base64.b64encode(gzip.compress(content, mtime=0)).decode()
         headers[uuid] = found
-    noted = json.loads(NOTE.read_text("utf-8")) if NOTE.exists() else {}
-    module.exit_json(changed=False, headers=headers, noted=noted)
+    module.exit_json(changed=False, headers=headers, noted=read_note())
+
+
+def read_note() -> dict[str, str]:
+    """What was noted; nothing where the note cannot be read, so that it is written again."""
+    try:
+        noted = json.loads(NOTE.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def note(module: AnsibleModule, wanted: dict[str, str]) -> None:
     """Write the note of what is in escrow."""
     NOTE.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     new = NOTE.with_name(f".{NOTE.name}")
-    new.write_text(json.dumps(wanted, indent=2, sort_keys=True) + "\n")
+    with new.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(wanted, indent=2, sort_keys=True) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     new.chmod(0o644)
     new.replace(NOTE)
     module.exit_json(changed=True)
 
 
-def devices(module: AnsibleModule) -> dict[str, str]:
-    """The path of every LUKS device by its UUID; the members of a mirror are not the device."""
-    listed = must(module, "lsblk", "--json", "--paths", "--output", "NAME,FSTYPE,UUID")
-    found: dict[str, str] = {}
+def devices(module: AnsibleModule) -> dict[str, list[str]]:
+    """The paths of LUKS devices by UUID; the members of a mirror are not the device."""
+    listed = must(module, "lsblk", "--json", "--output", "NAME,PATH,FSTYPE,UUID")
+    found: dict[str, list[str]] = {}
 
     def look(nodes: list[dict[str, Any]]) -> None:
         for node in nodes:
             if node["fstype"] == "crypto_LUKS":
-                found[node["uuid"]] = node["name"]
+                paths = found.setdefault(node["uuid"], [])
+                # A mirror stands below each of its members.
+                if node["path"] not in paths:
+                    paths.append(node["path"])
             look(node.get("children", []))
 
     look(json.loads(listed)["blockdevices"])
@@ -74,7 +96,7 @@ def devices(module: AnsibleModule) -> dict[str, str]:
 
 
 def header(module: AnsibleModule, device: str) -> bytes:
-    """The header with its key slots; it lies in memory only while it is read."""
+    """The header with its key slots; its copy lies in memory, and only while it is read."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
         file = Path(place) / "header"
         must(module, "cryptsetup", "luksHeaderBackup", device, "--header-backup-file", str(file))
