@@ -5,11 +5,13 @@ lies on, shows the pinned host key, lets in who may unlock, and has the running 
 driver of the network card.
 """
 
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 
-from orchestrator.engine import Connection
+from orchestrator.engine import Connection, secret, variables
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.reboot import Ask, UnlockProof
@@ -17,6 +19,15 @@ from orchestrator.unlock import initramfs_of, pinned
 
 Facts = Mapping[str, Sequence[str]]
 
+_KEYS = ("installation_unlock_keys", "installation_operator_keys")
+# As templates/unlock_keys.j2 of role installation writes it.
+_LETS_IN = (
+    'no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command="/usr/bin/cryptroot-unlock" '
+)
+# The shell's own printf: no process has the passphrase among its arguments.
+_TRY = """\
+printf %s {passphrase} | cryptsetup open --test-passphrase --key-file=- /dev/disk/by-uuid/{uuid}
+"""
 _SCRIPT = resources.files("orchestrator") / "boot_proof.sh"
 
 
@@ -34,11 +45,33 @@ def unlock_proof(environment: Environment) -> UnlockProof:
             return ""
         try:
             initramfs = initramfs_of(environment, connection)
+            keys = variables(environment, [connection.host], _KEYS)[connection.host]
+            passphrase = secret(environment, connection.host, "installation_passphrase")
         except PasInfraError as error:
             return error.what
-        return "\n".join(faults(facts, pinned(initramfs.pins, initramfs.alias)))
+        wanted = Wanted(
+            host_keys=tuple(pinned(initramfs.pins, initramfs.alias)),
+            lets_in=tuple(keys[_KEYS[0]] or keys[_KEYS[1]] or ()),
+            port=initramfs.port,
+        )
+        found = faults(facts, wanted)
+        for uuid in facts["luks"]:
+            # On stdin, as all of the script: it is no argument there either.
+            code, _ = ask(connection, _TRY.format(passphrase=shlex.quote(passphrase), uuid=uuid))
+            if code != 0 or not passphrase:
+                found.append(f"the declared installation_passphrase does not open the disk {uuid}")
+        return "\n".join(found)
 
     return prove
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is declared of an initramfs: host keys (type and key), who is let in, on which port."""
+
+    host_keys: tuple[str, ...]
+    lets_in: tuple[str, ...]
+    port: int
 
 
 def read_facts(said: str) -> Facts:
@@ -50,11 +83,8 @@ def read_facts(said: str) -> Facts:
     return facts
 
 
-def faults(facts: Facts, pins: Sequence[str]) -> list[str]:
-    """What stands against the next start of an encrypted host, a sentence each.
-
-    `pins` are the host keys of its initramfs, type and key.
-    """
+def faults(facts: Facts, wanted: Wanted) -> list[str]:
+    """What stands against the next start of an encrypted host, a sentence each."""
     if facts["missing"]:
         return [f"the boot loader's first entry has no {facts['missing'][0]}"]
     opened = " ".join(facts["crypttab"])
@@ -63,6 +93,12 @@ def faults(facts: Facts, pins: Sequence[str]) -> list[str]:
         for uuid in facts["luks"] or ["of LUKS"]
         if uuid not in opened
     ]
+    if facts["chosen"]:
+        found.append(f"the boot loader was told to start another entry: {facts['chosen'][0]}")
+    if not facts["dropbear"]:
+        found.append("its initramfs has no dropbear, so nobody reaches it over SSH")
+    if facts["port"] != [str(wanted.port)]:
+        found.append(f"its initramfs listens on port {' '.join(facts['port'])}, not {wanted.port}")
     if not facts["unlocker"]:
         found.append("its initramfs has no cryptroot-unlock")
     if not facts["hostkey"]:
@@ -70,12 +106,11 @@ def faults(facts: Facts, pins: Sequence[str]) -> list[str]:
     found += [
         f"its initramfs has a host key that is not pinned ({key.split()[0]})"
         for key in facts["hostkey"]
-        if key not in pins
+        if key not in wanted.host_keys
     ]
-    if not facts["letsin"]:
-        found.append("its initramfs lets nobody in")
-    elif sorted(facts["letsin"]) != sorted(facts["wanted"]):
-        found.append("its initramfs lets in others than /etc/dropbear/initramfs/authorized_keys")
+    declared = sorted(f"{_LETS_IN}{key.strip()}" for key in wanted.lets_in)
+    if sorted(facts["letsin"]) != declared:
+        found.append("its initramfs lets in others than installation_unlock_keys declares")
     found += _network_faults(facts)
     return found
 
@@ -83,6 +118,8 @@ def faults(facts: Facts, pins: Sequence[str]) -> list[str]:
 def _network_faults(facts: Facts) -> list[str]:
     if not facts["ip"]:
         return ["its initramfs has no address"]
+    if facts["overrides"]:
+        return [f"the kernel is told something else than its initramfs: {facts['overrides'][0]}"]
     # ip=ADDRESS:SERVER:GATEWAY:NETMASK:NAME:INTERFACE:METHOD, of which the server is not used.
     address, _, gateway, _, _, interface = [*facts["ip"][0].split(":"), *[""] * 6][:6]
     compared = {
@@ -96,6 +133,8 @@ def _network_faults(facts: Facts) -> list[str]:
         for what, (would, runs) in compared.items()
         if would not in runs
     ]
+    if facts["mac"][0] not in (link.lower() for link in facts["link"]):
+        found.append(f"its initramfs does not know the network card {facts['mac'][0]} by its name")
     driver = " ".join(facts["driver"])
     if driver not in ("there", "built-in"):
         found.append(f"its initramfs has no driver for its network card ({driver or 'unknown'})")

@@ -3,7 +3,7 @@
 set -eu
 says() { printf '%s %s\n' "$1" "$2"; }
 
-chain=$(lsblk --noheadings --raw --inverse --output TYPE,FSTYPE,UUID "$(findmnt -no SOURCE /)")
+chain=$(lsblk --noheadings --raw --inverse --output TYPE,FSTYPE,UUID "$(findmnt -vno SOURCE /)")
 echo "$chain" | grep -q '^crypt ' || { says encrypted no; exit 0; }
 says encrypted yes
 echo "$chain" | awk '$2 == "crypto_LUKS" { print "luks " $3 }' | sort -u
@@ -12,6 +12,7 @@ route=$(ip -4 route show default | head -n 1)
 interface=$(echo "$route" | sed 's/.* dev \([^ ]*\).*/\1/')
 says interface "$interface"
 says gateway "$(echo "$route" | sed 's/.* via \([^ ]*\).*/\1/')"
+says mac "$(cat "/sys/class/net/$interface/address")"
 ip -4 -oneline address show dev "$interface" scope global | awk '{ split($4, a, "/"); print "address " a[1] }'
 
 # What the boot loader takes without being asked: its first entry.
@@ -42,10 +43,19 @@ done
 for keys in "$top"/root*/.ssh/authorized_keys; do
     [ ! -f "$keys" ] || grep -v -e '^#' -e '^$' "$keys" | sed 's/^/letsin /'
 done
-grep -v -e '^#' -e '^$' /etc/dropbear/initramfs/authorized_keys | sed 's/^/wanted /'
-cat "$top"/conf/conf.d/* "$top"/conf/initramfs.conf 2> /dev/null | sed -n 's/^IP=/ip /p' | head -n 1
+[ ! -f "$top/sbin/dropbear" ] && [ ! -f "$top/usr/sbin/dropbear" ] || says dropbear yes
+cat "$top"/etc/dropbear/dropbear.conf 2> /dev/null | sed -n 's/^DROPBEAR_OPTIONS=.*-p *\([0-9]*\).*/port \1/p'
+# The last one counts there, and an option of the kernel's more than any.
+cat "$top"/conf/initramfs.conf "$top"/conf/conf.d/* 2> /dev/null | sed -n 's/^IP=/ip /p' | tail -n 1
+awk '$1 == "linux" { print; exit }' /boot/grub/grub.cfg | tr ' ' '\n' | grep -E '^(ip|cryptopts|cryptdevice)=' |
+    sed 's/^/overrides /' || :
+grub-editenv /boot/grub/grubenv list 2> /dev/null | grep -E '^(next_entry|saved_entry)=.' | sed 's/^/chosen /' || :
+grep -ih '^PermanentMACAddress=\|^MACAddress=' "$top"/usr/lib/systemd/network/*.link 2> /dev/null |
+    sed 's/^.*=/link /' || :
 module=$(basename "$(readlink "/sys/class/net/$interface/device/driver/module" || :)")
-if [ -z "$module" ]; then
+if [ ! -e "/sys/class/net/$interface/device/driver" ]; then
+    says driver "none: $interface is no network card"
+elif [ -z "$module" ]; then
     says driver built-in
 elif find "$top" -name "$module.ko*" -o -name "$(echo "$module" | tr _ -).ko*" | grep -q .; then
     says driver there

@@ -11,6 +11,7 @@ from orchestrator.engine import (
     PlayStatus,
     Strategy,
     TaskStarted,
+    connections,
     play,
     variables,
 )
@@ -84,8 +85,16 @@ def install(
             run.keep(progress)
             interaction.progress(progress)
 
+        # The rescue system is somebody else than the system that it installs: another user logs in,
+        # and another host key answers, each time it is started.
+        rescue: dict[str, object] = {
+            "ansible_ssh_extra_args": f"-o HostKeyAlias={host.name}.rescue",
+        }
+        if rescue_user:
+            operator = connections(environment, [host.name])[0].user
+            rescue |= {"ansible_user": rescue_user, "installation_operator": operator}
+
         def request(tags: tuple[str, ...] = (), **extra: object) -> PlayRequest:
-            user = {"ansible_user": rescue_user} if rescue_user else {}
             return PlayRequest(
                 environment=environment,
                 playbook=project_root() / PLAYBOOK,
@@ -93,7 +102,7 @@ def install(
                 check=False,
                 strategy=strategy,
                 tags=tags,
-                extra_variables={"installation_wipe": wipe, **user, **extra},
+                extra_variables={"installation_wipe": wipe, **rescue, **extra},
             )
 
         interaction.stage("survey")

@@ -57,7 +57,11 @@ class Initramfs:
             f"UserKnownHostsFile={shlex.quote(str(self.pins))}",
             "GlobalKnownHostsFile=/dev/null",
             "StrictHostKeyChecking=yes",
+            "VerifyHostKeyDNS=no",
+            "KnownHostsCommand=none",
             "UpdateHostKeys=no",
+            "ForwardAgent=no",
+            "ClearAllForwardings=yes",
             "ControlMaster=no",
             "ControlPath=none",
             "BatchMode=yes",
@@ -177,7 +181,10 @@ def declared_unlock(environment: Environment) -> Callable[[Connection], str]:
                 initramfs = initramfs_of(environment, connection)
             except PasInfraError:
                 return ""
-            passphrase = secret(environment, connection.host, "installation_passphrase")
+            try:
+                passphrase = secret(environment, connection.host, "installation_passphrase")
+            except PasInfraError as error:
+                return error.what
             known[connection.host] = (initramfs, passphrase)
         said, words = give(*known[connection.host])
         if said in (Said.OTHER_KEY, Said.REFUSED, Said.WRONG):

@@ -26,6 +26,10 @@ _CONNECTION = {
         "ansible_ssh_common_args | default('') + ' ' + ansible_ssh_extra_args | default('')"
     ),
 }
+_TALKING = {
+    "ANSIBLE_LOG_PATH", "ANSIBLE_CALLBACKS_ENABLED", "ANSIBLE_STDOUT_CALLBACK", "ANSIBLE_DEBUG",
+    "ANSIBLE_VERBOSITY",
+}  # fmt: skip
 _ANSWER = re.compile(r"^(\S+) \| SUCCESS => (\{.*?^\})", re.MULTILINE | re.DOTALL)
 
 
@@ -132,7 +136,8 @@ def _resolved(
             text=True,
             check=False,
             env={
-                **os.environ,
+                # What somebody has Ansible write down must not have the answer: it may be a secret.
+                **{name: text for name, text in os.environ.items() if name not in _TALKING},
                 "ANSIBLE_CONFIG": str(project_root() / "ansible.cfg"),
                 "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_FORCE_COLOR": "0",

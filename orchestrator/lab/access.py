@@ -38,7 +38,7 @@ def make_access(layout: LabLayout, machines: Iterable[Machine]) -> None:
     _replace(
         layout.known_hosts,
         "".join(
-            f"{machine.name} {key.read_text()}"
+            f"{names_of(machine)} {key.read_text()}"
             for machine in machines
             for key in public_host_keys(layout, machine.name)
         ),
@@ -62,6 +62,11 @@ def ssh_config(layout: LabLayout, machines: Iterable[Machine]) -> str:
         socat=find_tool("socat") or "socat",
     )
     return f"{hosts}\n{common}"
+
+
+def names_of(machine: Machine) -> str:
+    """The names under which the machine's host keys are known: its rescue system has its own."""
+    return f"{machine.name},{machine.name}.rescue" if machine.disks else machine.name
 
 
 def public_host_keys(layout: LabLayout, machine: str) -> list[Path]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from orchestrator.lab.network import RESOLVER
 from orchestrator.paths import cache_directory, state_directory
 
 SUITE = "trixie"
+_FRESH_SECONDS = 24 * 3600.0  # a server begins its life with the updates of the day
 _NEEDED_MB = 2500  # the larger image with the room that building it takes
 
 # A host as a supplier delivers it: Debian, sshd, Python, and an account that may use sudo.
@@ -116,6 +118,7 @@ def ensure_archive(wanted: ImageRecipe, *, progress: Callable[[str], None]) -> P
 
     Raises PasInfraError when it cannot be made.
     """
+    _forget_old(wanted)
     root = ensure_image(wanted, progress=progress)
     archive = wanted.directory / "system.tar.gz"
     with _building(wanted):
@@ -131,6 +134,14 @@ def ensure_archive(wanted: ImageRecipe, *, progress: Callable[[str], None]) -> P
             run(["chown", f"{os.getuid()}:{os.getgid()}", making], privileged=True)
             making.rename(archive)
     return archive
+
+
+def _forget_old(wanted: ImageRecipe) -> None:
+    """Drop an image whose packages may have had security updates since."""
+    root = wanted.directory / "root"
+    with _building(wanted):
+        if root.is_dir() and time.time() - root.stat().st_ctime > _FRESH_SECONDS:
+            run(["rm", "-rf", wanted.directory], privileged=True)
 
 
 def ensure_image(wanted: ImageRecipe, *, progress: Callable[[str], None]) -> Path:

@@ -1,13 +1,17 @@
 """Whether the next start of a host can be unlocked, from what its initramfs says."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from orchestrator.boot_proof import _SCRIPT, faults, read_facts
+from orchestrator.boot_proof import _LETS_IN, _SCRIPT, Wanted, faults, read_facts
+
+ROLE = Path(__file__).parents[2] / "roles/installation"
 
 KEY = "ssh-ed25519 AAAAC3Nza"
-LETS_IN = 'no-port-forwarding,command="/usr/bin/cryptroot-unlock" ssh-ed25519 BBBB ops'
+LETS_IN = f"{_LETS_IN}ssh-ed25519 BBBB ops"
+WANTED = Wanted((KEY,), ("ssh-ed25519 BBBB ops",), 2222)
 GOOD = f"""\
 encrypted yes
 luks 1d3c-44
@@ -20,15 +24,18 @@ crypttab system_crypt UUID=1d3c-44 none luks,tries=0
 unlocker yes
 hostkey {KEY}
 letsin {LETS_IN}
-wanted {LETS_IN}
+dropbear yes
+port 2222
+mac 02:c0:be:05:c6:96
+link 02:C0:BE:05:c6:96
 ip 198.18.0.11::198.18.0.1:255.255.255.0:rbx7:wan0:off
 driver there
 """
 
 
 def test_what_is_as_it_must_be_has_no_fault() -> None:
-    assert faults(read_facts(GOOD), [KEY]) == []
-    assert faults(read_facts(GOOD.replace("driver there", "driver built-in")), [KEY]) == []
+    assert faults(read_facts(GOOD), WANTED) == []
+    assert faults(read_facts(GOOD.replace("driver there", "driver built-in")), WANTED) == []
 
 
 @pytest.mark.parametrize(
@@ -42,9 +49,19 @@ def test_what_is_as_it_must_be_has_no_fault() -> None:
         (f"hostkey {KEY}\n", "", "no host key"),
         (f"hostkey {KEY}", "hostkey ssh-ed25519 CCCC", "not pinned"),
         (f"hostkey {KEY}\n", f"hostkey {KEY}\nhostkey ssh-rsa DDDD\n", "not pinned (ssh-rsa)"),
-        (f"letsin {LETS_IN}\n", "", "lets nobody in"),
+        (f"letsin {LETS_IN}\n", "", "lets in others"),
         (f"letsin {LETS_IN}\n", f"letsin {LETS_IN}\nletsin ssh-rsa EEEE\n", "lets in others"),
-        (f"wanted {LETS_IN}", "wanted ssh-ed25519 FFFF", "lets in others"),
+        (_LETS_IN, "", "lets in others"),
+        ("dropbear yes\n", "", "no dropbear"),
+        ("port 2222", "port 22", "listens on port 22, not 2222"),
+        ("mac 02:c0", "mac 02:c1", "does not know the network card 02:c1"),
+        (
+            "port 2222",
+            "overrides ip=dhcp\nport 2222",
+            "told something else than its initramfs: ip=dhcp",
+        ),
+        ("port 2222", "chosen next_entry=2\nport 2222", "another entry: next_entry=2"),
+        ("driver there", "driver none: bond0 is no network card", "bond0 is no network card"),
         ("ip 198.18.0.11::", "ip 198.18.0.99::", "address 198.18.0.99"),
         ("ip 198.18.0.11::198.18.0.1:255.255.255.0:rbx7:wan0:off\n", "", "no address"),
         ("::198.18.0.1:", "::198.18.0.254:", "gateway 198.18.0.254"),
@@ -57,9 +74,13 @@ def test_what_is_as_it_must_be_has_no_fault() -> None:
 )
 def test_what_is_not_as_it_must_be_is_said(old: str, new: str, said: str) -> None:
     assert old in GOOD
-    found = faults(read_facts(GOOD.replace(old, new)), [KEY])
+    found = faults(read_facts(GOOD.replace(old, new)), WANTED)
     assert len(found) == 1, found
     assert said in found[0]
+
+
+def test_who_is_let_in_is_what_the_role_writes() -> None:
+    assert f"{_LETS_IN}{{{{ key }}}}\n" in (ROLE / "templates/unlock_keys.j2").read_text("utf-8")
 
 
 def test_the_script_is_one_that_a_shell_understands() -> None:

@@ -70,9 +70,9 @@ class ActionModule(ActionBase):
         if others and not self._task.check_mode:
             raise AnsibleActionFail(
                 f"another header than the one in escrow: {'; '.join(others)}. Keys were changed, "
-                "or it is damaged. The one in escrow is not replaced: it may be the last that opens "
-                "the disk. If you changed the keys, prove the new one on the host (cryptsetup open "
-                "--test-passphrase), remove that file, and apply again"
+                "or it is damaged. The one in escrow is not replaced: it may be the last that "
+                "opens the disk. If you changed the keys, prove the new one on the host "
+                "(cryptsetup open --test-passphrase), remove that file, and apply again"
             )
         return said
 

@@ -44,7 +44,7 @@ def main() -> None:
         if len(set(contents.values())) > 1:
             module.fail_json(
                 msg=f"{' and '.join(paths)} say that they are the same encrypted device {uuid}, "
-                "and have other headers: remove the snapshot or the copy, or give it a UUID of its own"
+                "and have other headers: remove the copy, or give it a UUID of its own"
             )
         path, content = next(iter(contents.items()))
         found = {"device": path, "sha256": hashlib.sha256(content).hexdigest()}

@@ -4,9 +4,10 @@
 set -eu
 host=$1 root=$2 group=$3 mapping=$4
 shift 4
-rm -rf "$root/.pas-infra"
-umount --recursive --lazy "$root/dev" "$root/proc" "$root/sys" "$root/run"
-umount --recursive "$root"
+if mountpoint -q "$root"; then
+    umount --recursive --lazy "$root/dev" "$root/proc" "$root/sys" "$root/run"
+    umount --recursive "$root"
+fi
 vgchange --quiet --activate n "$group" > /dev/null
 cryptsetup close "$mapping"
 for name in esp boot system; do

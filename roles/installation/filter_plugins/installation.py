@@ -5,7 +5,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-UNFINISHED = "pas-infra unfinished"
+# What we call our partitions, and what they are called until an installation has ended.
+OURS = "pas-infra "
+UNFINISHED = f"{OURS}unfinished"
 _GB = 10**9
 # A size is declared as it is sold: by the rounded number of GB.
 _TOLERANCE = 0.02
@@ -31,7 +33,9 @@ def chosen(listed: Node, declared: list[dict[str, Any]]) -> list[dict[str, Any]]
     found = [disk for one in declared for disk in _matching(one, declared, disks)]
     if len({disk["path"] for disk in found}) < len(found):
         raise AnsibleFilterError("installation_disks names a disk twice")
-    resumes = all(_unfinished(disk) for disk in found)
+    # The last step may have been cut between two names.
+    labels = [_labels(disk) for disk in found]
+    resumes = all(_are_ours(each) for each in labels) and any(_is_unfinished(x) for x in labels)
     return [_described(disk, resumes=resumes) for disk in found]
 
 
@@ -65,14 +69,21 @@ def _matching(one: dict[str, Any], declared: list[dict[str, Any]], disks: list[N
     return found
 
 
-def _unfinished(disk: Node) -> bool:
-    labels = [node["partlabel"] or "" for node in disk.get("children", ())]
-    return bool(labels) and all(label.startswith(UNFINISHED) for label in labels)
+def _labels(disk: Node) -> list[str]:
+    return [node["partlabel"] or "" for node in disk.get("children", ())]
+
+
+def _are_ours(labels: list[str]) -> bool:
+    return bool(labels) and all(label.startswith(OURS) for label in labels)
+
+
+def _is_unfinished(labels: list[str]) -> bool:
+    return _are_ours(labels) and any(label.startswith(UNFINISHED) for label in labels)
 
 
 def _described(disk: Node, *, resumes: bool) -> dict[str, Any]:
     nodes = list(_below(disk))
-    unfinished = _unfinished(disk)
+    unfinished = resumes or _is_unfinished(_labels(disk))
     holds = [text for node in nodes if (text := _content(node))]
     then = "gone on with" if resumes else "started anew"
     what = f"an unfinished installation, to be {then}" if unfinished else ", ".join(holds)
