@@ -136,6 +136,15 @@ def test_a_disk_that_came_anew_starts_all_of_them_anew() -> None:
         assert ("gone on with" if resumes else "started anew") in found[0]["text"]
 
 
+@pytest.mark.parametrize(
+    ("gateway", "prefix", "reached"),
+    [("192.0.2.254", "24", True), ("192.0.2.254", "32", False), ("198.51.100.1", "24", False)],
+)
+def test_an_initramfs_has_no_gateway_elsewhere(gateway: str, prefix: str, *, reached: bool) -> None:
+    interface = {"address": "192.0.2.7", "prefix": prefix, "gateway": gateway}
+    assert installation.reaches_its_gateway(interface) is reached
+
+
 @pytest.mark.parametrize("place", ["/", "/boot", "[SWAP]"])
 def test_the_disk_of_the_running_system_is_in_use(place: str) -> None:
     part = node("sda1", "part", mountpoints=[place])

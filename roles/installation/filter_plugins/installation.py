@@ -1,6 +1,7 @@
 """From what lsblk lists to the disks that are declared, each with what it holds."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -123,9 +124,18 @@ def _overview(disks: list[Node]) -> str:
     return "; ".join(_name(disk) for disk in disks) or "none"
 
 
+def reaches_its_gateway(interface: dict[str, Any]) -> bool:
+    """Whether the gateway of Ansible's `default_ipv4` lies in the network of its address."""
+    network = ip_interface(f"{interface['address']}/{interface['prefix']}").network
+    return ip_address(interface["gateway"]) in network
+
+
 class FilterModule:
     """What Ansible looks for."""
 
     def filters(self) -> dict[str, Any]:
         """The filters by name."""
-        return {"installation_chosen": chosen}
+        return {
+            "installation_chosen": chosen,
+            "installation_reaches_its_gateway": reaches_its_gateway,
+        }
