@@ -1,6 +1,7 @@
 """From the rescue system of a machine with two blank disks to a server that is unlocked from afar.
 
 In the order of a server's life. Long under emulation: quiet, install to unlocked takes 10 minutes.
+`PAS_INFRA_FIRMWARE=uefi` has the machine start with UEFI.
 """
 
 import json
@@ -98,7 +99,7 @@ class Server:
     def start_from_disks(self, *without: str) -> None:
         self.lab.do("down")
         pulled = [part for serial in without for part in ("--without-disk", serial)]
-        self.lab.do("up", "rbx7", "--boot", "disks", *pulled)
+        self.lab.do("up", "rbx7", "--boot", "disks", *pulled, "--env", str(self.environment))
 
     def unlock(self) -> str:
         return self.pas_infra("unlock", "rbx7").expect(0).stderr
@@ -108,10 +109,14 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     copy = tmp_path_factory.mktemp("environment") / "lab"
     shutil.copytree(project_root() / "inventories/lab", copy)
+    declared = copy / "lab.yml"
+    topology = yaml.safe_load(declared.read_text())
+    topology["machines"]["rbx7"]["firmware"] = os.environ.get("PAS_INFRA_FIRMWARE", "bios")
+    declared.write_text(yaml.safe_dump(topology, explicit_start=True))
     lab = Lab("f-metal")
     lab.do("down", "--erase")
     try:
-        lab.do("up", "rbx7", "--boot", "rescue")
+        lab.do("up", "rbx7", "--boot", "rescue", "--env", str(copy))
         (lab.directory / "installed_known_hosts").unlink(missing_ok=True)
         yield Server(lab, copy)
     finally:
