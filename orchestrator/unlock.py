@@ -116,56 +116,69 @@ def unlock(
         initramfs = initramfs_of(environment, connection)
         started = time.monotonic()
         stage(f"wait for {host.name}")
-        asked = opened = 0.0
-        attempts = 0
-        # Asked for once, and again only when it was wrong: nobody types it for each try to connect.
-        given = passphrase()
-        while time.monotonic() - started < patience:
-            said, words = give(initramfs, given)
-            if said is Said.OPENED:
-                opened = time.monotonic() - started
-                break
-            if said is Said.SILENT and connection.answers():
-                # It may have opened the disks after it had ceased to wait for its own answer.
-                return Unlocked(run.id, asked, opened or asked, time.monotonic() - started)
-            if said is Said.OTHER_KEY:
-                raise _attack(host, initramfs)
-            if said is Said.REFUSED:
-                raise PasInfraError(
-                    f"the initramfs of {host.name} lets none of your keys in",
-                    where=f"{connection.address}, port {initramfs.port}",
-                    next_step="use a key of installation_unlock_keys; the server's console is the "
-                    "other way",
-                )
-            asked = asked or (time.monotonic() - started if said is not Said.SILENT else 0.0)
-            if said is Said.WRONG:
-                attempts += 1
-                if attempts >= tries:
-                    raise PasInfraError(
-                        f"{host.name} is still locked: this passphrase does not open its disks "
-                        f"({attempts} {'attempt' if attempts == 1 else 'attempts'})",
-                        where=words,
-                        next_step="see whether installation_passphrase is this host's; "
-                        "`pas-infra unlock --ask` takes another one",
-                    )
-                given = passphrase()
-            time.sleep(_PAUSE if said is Said.BUSY else _BETWEEN)
-        else:
+        asked, opened = _open(initramfs, passphrase, tries, patience)
+        stage(f"wait for the system of {host.name}")
+        _wait_for_system(connection, patience)
+        return Unlocked(run.id, asked, opened, time.monotonic() - started)
+
+
+def _open(
+    initramfs: Initramfs, passphrase: Callable[[], str], tries: int, patience: float
+) -> tuple[float, float]:
+    """Seconds until the host asked and until its disks were open; both 0 when it was running."""
+    host, where = initramfs.connection.host, f"{initramfs.connection.address}:{initramfs.port}"
+    started = time.monotonic()
+    asked, attempts = 0.0, 0
+    # Asked for once, and again only when it was wrong: nobody types it for each try to connect.
+    given = passphrase()
+    while (passed := time.monotonic() - started) < patience:
+        said, words = give(initramfs, given)
+        if said is not Said.SILENT:
+            asked = asked or passed
+        if said is Said.OPENED:
+            return asked, time.monotonic() - started
+        if said is Said.SILENT and initramfs.connection.answers():
+            # It may have opened the disks after it had ceased to wait for its own answer.
+            return asked, asked
+        if said is Said.OTHER_KEY:
+            raise _attack(initramfs)
+        if said is Said.REFUSED:
             raise PasInfraError(
-                f"{host.name} has not opened its disks after {patience:.0f} s",
-                where=f"{connection.address}, port {initramfs.port}",
+                f"the initramfs of {host} lets none of your keys in",
+                where=where,
+                next_step="use a key of installation_unlock_keys; the server's console is the "
+                "other way",
+            )
+        if said is Said.WRONG:
+            attempts += 1
+            if attempts >= tries:
+                raise PasInfraError(
+                    f"{host} is still locked: this passphrase does not open its disks "
+                    f"({attempts} {'attempt' if attempts == 1 else 'attempts'})",
+                    where=words,
+                    next_step="see whether installation_passphrase is this host's; "
+                    "`pas-infra unlock --ask` takes another one",
+                )
+            given = passphrase()
+        time.sleep(_PAUSE if said is Said.BUSY else _BETWEEN)
+    raise PasInfraError(
+        f"{host} has not opened its disks after {patience:.0f} s",
+        where=where,
+        next_step="see on the server's console where its start has come to",
+    )
+
+
+def _wait_for_system(connection: Connection, patience: float) -> None:
+    started = time.monotonic()
+    while not connection.answers():
+        if time.monotonic() - started > patience:
+            raise PasInfraError(
+                f"{connection.host} has opened its disks, but does not answer {patience:.0f} s "
+                "later",
+                where=connection.address,
                 next_step="see on the server's console where its start has come to",
             )
-        stage(f"wait for the system of {host.name}")
-        while not connection.answers():
-            if time.monotonic() - started - opened > patience:
-                raise PasInfraError(
-                    f"{host.name} has opened its disks, but does not answer {patience:.0f} s later",
-                    where=connection.address,
-                    next_step="see on the server's console where its start has come to",
-                )
-            time.sleep(_BETWEEN)
-        return Unlocked(run.id, asked or opened, opened, time.monotonic() - started)
+        time.sleep(_BETWEEN)
 
 
 def declared_unlock(environment: Environment) -> Callable[[Connection], str]:
@@ -245,10 +258,10 @@ def judge(code: int, stderr: str) -> Said:
     return Said.WRONG if any(words in stderr for words in wrong) else Said.BUSY
 
 
-def _attack(host: Host, initramfs: Initramfs) -> PasInfraError:
+def _attack(initramfs: Initramfs) -> PasInfraError:
     return PasInfraError(
-        f"whoever answers for the initramfs of {host.name} shows another host key than the pinned "
-        "one: take it for an attack. It was told nothing",
+        f"whoever answers for the initramfs of {initramfs.connection.host} shows another host key "
+        "than the pinned one: take it for an attack. It was told nothing",
         where=f"{initramfs.pins}, {initramfs.alias}",
         next_step="look at the server's console; if it was installed anew by somebody else, its "
         "/boot is theirs too: install it again from the rescue system",
