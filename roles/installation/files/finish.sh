@@ -8,6 +8,8 @@ if mountpoint -q "$root"; then
     umount --recursive --lazy "$root/dev" "$root/proc" "$root/sys" "$root/run"
     umount --recursive "$root"
 fi
+private=$(dirname "$root")
+! mountpoint -q "$private" || umount "$private"
 vgchange --quiet --activate n "$group" > /dev/null
 cryptsetup close "$mapping"
 for name in esp boot system; do
