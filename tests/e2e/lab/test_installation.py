@@ -41,7 +41,7 @@ for place in {places}; do
     yes {canary} | head -c 4000000 | sudo tee "$place/canary" > /dev/null
 done
 # Written to swap as it is, while nobody uses it.
-swap=$(swapon --noheadings --show=NAME)
+swap=$(sudo swapon --noheadings --show=NAME)
 sudo swapoff "$swap"
 yes {canary} | head -c 4000000 | sudo dd of="$swap" bs=1M seek=1 conv=notrunc status=none
 sudo mkswap -q "$swap"
