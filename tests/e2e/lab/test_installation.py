@@ -32,7 +32,8 @@ COME_BACK = """
 set -eu
 disk=$(lsblk --nodeps --noheadings --paths --output NAME,SERIAL | awk '$2 == "RBX7-A" { print $1 }')
 for part in 2:esp 3:boot 4:system; do
-    sudo mdadm --quiet "/dev/disk/by-id/md-name-rbx7:${part#*:}" --re-add "$disk${part%:*}"
+    array=$(readlink -f "/dev/disk/by-id/md-name-rbx7:${part#*:}")
+    sudo mdadm --quiet "$array" --re-add "$disk${part%:*}"
 done
 """
 WRITE = """
