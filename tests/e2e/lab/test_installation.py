@@ -33,7 +33,9 @@ set -eu
 disk=$(lsblk --nodeps --noheadings --paths --output NAME,SERIAL | awk '$2 == "RBX7-A" { print $1 }')
 for part in 2:esp 3:boot 4:system; do
     array=$(readlink -f "/dev/disk/by-id/md-name-rbx7:${part#*:}")
-    sudo mdadm --quiet "$array" --re-add "$disk${part%:*}"
+    # Of a mirror that was still being written it has come back by itself.
+    sudo mdadm --detail "$array" | grep -q "$disk${part%:*}" ||
+        sudo mdadm --quiet "$array" --re-add "$disk${part%:*}"
 done
 """
 WRITE = """
