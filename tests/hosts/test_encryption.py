@@ -23,7 +23,9 @@ done
 """
 
 
-@pytest.fixture(scope="module")
+# Of one check each, though they ask the same (`answers` asks once): whether the host has a kernel of
+# its own is looked at before these, and after what is the whole module's.
+@pytest.fixture
 def disks(answers: Answers) -> list[Node]:
     """What the kernel knows of block devices, each below what it stands on."""
     columns = "NAME,PATH,TYPE,FSTYPE,UUID,MOUNTPOINTS"  # without NAME it is no tree
@@ -31,7 +33,7 @@ def disks(answers: Answers) -> list[Node]:
     return listed
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def mappings(answers: Answers) -> Mapping[str, list[str]]:
     """The table of everything that is open, as the kernel has it, by name: cipher, key and so on.
 
@@ -46,7 +48,7 @@ def mappings(answers: Answers) -> Mapping[str, list[str]]:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def headers(
     answers: Answers, disks: list[Node], mappings: Mapping[str, list[str]]
 ) -> Mapping[str, Any]:
