@@ -23,8 +23,8 @@ done
 """
 
 
-# Of one check each, though they ask the same (`answers` asks once): whether the host has a kernel of
-# its own is looked at before these, and after what is the whole module's.
+# Of one check each, though they ask the same (`answers` asks once): whether the host has a kernel
+# of its own is looked at before these, and after what is the whole module's.
 @pytest.fixture
 def disks(answers: Answers) -> list[Node]:
     """What the kernel knows of block devices, each below what it stands on."""
