@@ -11,7 +11,6 @@ from orchestrator.engine import (
     PlayRequest,
     PlayStatus,
     Strategy,
-    TaskStarted,
     connections,
     play,
 )
@@ -118,10 +117,6 @@ def _carry_out(
     confirm_timeout: int,
     restart: bool,  # noqa: FBT001
 ) -> Applied:
-    def keep(progress: TaskStarted | TaskResult) -> None:
-        run.keep(progress)
-        interaction.progress(progress)
-
     interaction.stage("apply")
     request = site_request(
         environment,
@@ -130,7 +125,7 @@ def _carry_out(
         check=False,
         extra_variables={"confirmed_commit_timeout": confirm_timeout},
     )
-    outcome = play(request, on_progress=keep)
+    outcome = play(request, on_progress=run.keep_and_tell(interaction.progress))
     run.keep_outcome(outcome)
     rolled_back = _rolled_back(outcome.failed)
     if outcome.status is PlayStatus.FAILED:

@@ -10,17 +10,16 @@ from orchestrator.engine import (
     PlayRequest,
     PlayStatus,
     Strategy,
-    TaskStarted,
     connections,
     play,
-    variables,
 )
 from orchestrator.environment import Environment, Host
 from orchestrator.exit_codes import ExitCode
 from orchestrator.lab import ensure_archive, system_recipe
 from orchestrator.paths import project_root
-from orchestrator.records import RunStatus, TaskResult
+from orchestrator.records import RunStatus
 from orchestrator.runs import STATUS_OF_PLAY, recorded
+from orchestrator.unlock import installed_with
 
 PLAYBOOK = "playbooks/install.yml"
 _SURVEY = "Say what will be destroyed"
@@ -80,11 +79,6 @@ def install(
     archive of the system cannot be made.
     """
     with recorded(environment, "install", {"hosts": [host.name], "wipe": wipe}) as run:
-
-        def keep(progress: TaskStarted | TaskResult) -> None:
-            run.keep(progress)
-            interaction.progress(progress)
-
         # The rescue system is somebody else than the system that it installs: another user logs in,
         # and another host key answers, each time it is started.
         rescue: dict[str, object] = {
@@ -116,13 +110,14 @@ def install(
             run.end_with(RunStatus.INTERRUPTED, "nobody confirmed that the disks may be destroyed")
             return Installed(run.id, survey, declined=True)
         interaction.stage("archive")
-        found = variables(environment, [host.name], ["installation_kernel"])
-        kernel = found[host.name]["installation_kernel"] or "linux-image-amd64"
+        kernel = installed_with(environment, host.name, "installation_kernel")[
+            "installation_kernel"
+        ]
         archive = ensure_archive(system_recipe(kernel), progress=interaction.tell)
         interaction.stage("install")
         outcome = play(
             request(installation_confirmed=typed, installation_archive=str(archive)),
-            on_progress=keep,
+            on_progress=run.keep_and_tell(interaction.progress),
         )
         run.keep_outcome(outcome)
         return Installed(run.id, outcome)

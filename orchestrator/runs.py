@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from orchestrator.engine import PlayOutcome, PlayStatus, TaskStarted
+from orchestrator.engine import OnProgress, PlayOutcome, PlayStatus, TaskStarted
 from orchestrator.environment import Environment
 from orchestrator.errors import Incomplete, Interrupted
 from orchestrator.operator import commit_of, control_node_name, current_operator
@@ -43,6 +43,15 @@ class Recorder:
         """Save a result as it comes."""
         if isinstance(progress, TaskResult):
             self.store.add_results(self.id, [progress])
+
+    def keep_and_tell(self, tell: OnProgress) -> OnProgress:
+        """What saves each result as it comes, and passes it on."""
+
+        def keep(progress: TaskStarted | TaskResult) -> None:
+            self.keep(progress)
+            tell(progress)
+
+        return keep
 
     def keep_outcome(self, outcome: PlayOutcome) -> None:
         """Save the statistics and how the play ended."""

@@ -12,17 +12,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
+from typing import Any
 
 from orchestrator.engine import Connection, connections, secret, variables
-from orchestrator.environment import Environment, Host
+from orchestrator.environment import Environment, Host, role_defaults
 from orchestrator.errors import PasInfraError
+from orchestrator.paths import project_root
 from orchestrator.runs import recorded
 
-_VARIABLES = ("installation_known_hosts", "installation_unlock_port")
-_PORT = 2222  # the default of role installation
+_ROLE = "roles/installation"
 _BETWEEN = 2.0  # seconds between two attempts to reach it
 _PAUSE = 10.0  # seconds after which an initramfs that was busy is asked again
-_TRIES = 3  # passphrases
 
 
 class Said(Enum):
@@ -101,7 +101,7 @@ def unlock(
     host: Host,
     passphrase: Callable[[], str],
     *,
-    tries: int = _TRIES,
+    tries: int,
     patience: float,
     stage: Callable[[str], None],
 ) -> Unlocked:
@@ -209,9 +209,10 @@ def declared_unlock(environment: Environment) -> Callable[[Connection], str]:
 
 def initramfs_of(environment: Environment, connection: Connection) -> Initramfs:
     """How the initramfs of a host is reached; raises PasInfraError when its key is not pinned."""
-    found = variables(environment, [connection.host], _VARIABLES)[connection.host]
-    pins = Path(found["installation_known_hosts"] or "/var/lib/pas-infra/known_hosts")
-    port = int(found["installation_unlock_port"] or _PORT)
+    found = installed_with(
+        environment, connection.host, "installation_known_hosts", "installation_unlock_port"
+    )
+    pins, port = Path(found["installation_known_hosts"]), int(found["installation_unlock_port"])
     if not pinned(pins, alias(connection.host)):
         raise PasInfraError(
             f"no host key is pinned for the initramfs of {connection.host}, so nothing tells it "
@@ -221,6 +222,13 @@ def initramfs_of(environment: Environment, connection: Connection) -> Initramfs:
             f"`{alias(connection.host)} ssh-ed25519 …`, read on the server itself",
         )
     return Initramfs(connection, port, pins)
+
+
+def installed_with(environment: Environment, host: str, *names: str) -> dict[str, Any]:
+    """Variables of role installation: the inventory's for the host, else the role's defaults."""
+    defaults = role_defaults(project_root() / _ROLE)
+    declared = variables(environment, [host], names)[host]
+    return {n: defaults[n] if declared[n] is None else declared[n] for n in names}
 
 
 def pinned(pins: Path, name: str) -> list[str]:

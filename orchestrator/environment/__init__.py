@@ -23,6 +23,7 @@ from orchestrator.environment.model import (
     Waiver,
 )
 from orchestrator.environment.people import accounts_on
+from orchestrator.environment.roles_spec import role_defaults
 from orchestrator.environment.secrets import clear_secrets
 from orchestrator.environment.ssh_keys import PublicKey, public_key
 
@@ -55,5 +56,6 @@ __all__ = [
     "lets_in",
     "load_environment",
     "public_key",
+    "role_defaults",
     "summaries",
 ]

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from orchestrator.environment.lines import Document, Keys, read
 from orchestrator.errors import Problem
@@ -80,6 +83,14 @@ def read_roles(project: Path) -> tuple[dict[str, RoleSpec], list[Problem]]:
             set_by_default |= set(document.mapping() if document else ())
         roles[directory.name] = RoleSpec(directory.name, options, frozenset(set_by_default))
     return roles, problems
+
+
+def role_defaults(role: Path) -> dict[str, Any]:
+    """What the role sets where nobody else does, by variable; a template is its text."""
+    found: dict[str, Any] = {}
+    for file in defaults_files(role):
+        found |= yaml.safe_load(file.read_text("utf-8")) or {}
+    return found
 
 
 def defaults_files(role: Path) -> list[Path]:

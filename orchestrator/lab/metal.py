@@ -30,15 +30,14 @@ def start_rescue(layout: LabLayout, machine: Machine, network: Network, image: P
     directory = layout.machine(machine.name)
     chosen = accelerator(image / "vmlinuz")
     files = disk_files(directory, machine.disks)
-    new = sum(not file.exists() for file in files.values())
-    require_room(machine.name, machine.memory_mb + OVERHEAD_MB[chosen],
-                 [(directory, _DISK_MB if new else 0)])  # fmt: skip
+    new = [disk for disk in machine.disks if not files[disk.serial].exists()]
+    room = [(directory, _DISK_MB if new else 0)]
+    require_room(machine.name, machine.memory_mb + OVERHEAD_MB[chosen], room)
     rescue = directory / "rescue.qcow2"
     run(["rm", "-f", rescue], privileged=True)
     make_overlay(base_disk(image), rescue)
-    for disk in machine.disks:
-        if not files[disk.serial].exists():
-            run(["truncate", f"--size={disk.size_gb}GB", files[disk.serial]], privileged=True)
+    for disk in new:
+        run(["truncate", f"--size={disk.size_gb}GB", files[disk.serial]], privileged=True)
     launch_machine(
         layout,
         machine,

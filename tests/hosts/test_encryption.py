@@ -13,9 +13,7 @@ pytestmark = pytest.mark.needs_full_kernel
 
 Node = Mapping[str, Any]
 # What carries others, and so holds data only in what stands on it: nothing, when nothing does.
-CARRIERS = {
-    "linux_raid_member", "LVM2_member", "mpath_member", "bcache", "DM_integrity",
-}  # fmt: skip
+CARRIERS = {"linux_raid_member", "LVM2_member", "mpath_member", "bcache", "DM_integrity"}
 INITRAMFS_KEYS = """
 for image in /boot/initrd.img-*; do
     [ ! -e "$image" ] || lsinitramfs "$image" | grep cryptroot/keyfiles/. || :
@@ -173,9 +171,9 @@ def test_keys_are_as_many_as_declared(headers: Mapping[str, Any], declared: Decl
 
 
 @pytest.mark.pas("6.4.2")
-def test_no_key_lies_beside_its_lock(answers: Answers, headers: Mapping[str, Any]) -> None:
+@pytest.mark.usefixtures("headers")
+def test_no_key_lies_beside_its_lock(answers: Answers) -> None:
     """The next start asks for every key: none is a file that a table or an initramfs names."""
-    assert headers is not None
     lines = [line.split() for line in answers("cat /etc/crypttab 2> /dev/null || :").splitlines()]
     named = [
         f"/etc/crypttab opens {fields[0]} with {fields[2]}"

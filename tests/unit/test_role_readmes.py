@@ -6,12 +6,11 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from orchestrator.environment.roles_spec import defaults_files
+from orchestrator.environment.roles_spec import role_defaults
 
 ROLES = Path(__file__).parents[2] / "roles"
 # Roles that no container can try, and the test on a virtual machine that does.
@@ -20,16 +19,9 @@ DESCRIBED = sorted(specs.parents[1].name for specs in ROLES.glob("*/meta/argumen
 MARK = "<!-- variables: kept true by tests/unit/test_role_readmes.py -->\n"
 
 
-def defaults_of(role: str) -> dict[str, Any]:
-    files = defaults_files(ROLES / role)
-    return {
-        k: v for file in files for k, v in (yaml.safe_load(file.read_text("utf-8")) or {}).items()
-    }
-
-
 def table(role: str) -> str:
     specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text("utf-8"))
-    defaults = defaults_of(role)
+    defaults = role_defaults(ROLES / role)
     lines = ["| variable | type | default | meaning |", "|---|---|---|---|"]
     for name, option in specs["argument_specs"]["main"]["options"].items():
         kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
@@ -65,7 +57,7 @@ def test_the_table_of_variables_is_true(role: str) -> None:
 @pytest.mark.parametrize("role", DESCRIBED)
 def test_described_defaults_are_the_real_ones(role: str) -> None:
     specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text("utf-8"))
-    defaults = defaults_of(role)
+    defaults = role_defaults(ROLES / role)
     options = specs["argument_specs"]["main"]["options"]
     described = {name: option["default"] for name, option in options.items() if "default" in option}
     required = {name for name, option in options.items() if option.get("required")}

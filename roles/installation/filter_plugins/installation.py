@@ -48,17 +48,15 @@ def _matching(one: dict[str, Any], declared: list[dict[str, Any]], disks: list[N
         needed = 1
     elif "size_gb" in one:
         wanted = f"{one['size_gb']} GB"
-        of_size = [
+        found = [
             disk
             for disk in disks
             if abs(disk["size"] - one["size_gb"] * _GB) <= one["size_gb"] * _GB * _TOLERANCE
         ]
         same = [each for each in declared if each.get("size_gb") == one["size_gb"]]
         needed = len(same)
-        # All of them are taken by the first entry of that size.
-        found = of_size if same[0] is one else []
         if same[0] is not one:
-            return []
+            return []  # the first entry of a size takes all of them
     else:
         raise AnsibleFilterError(f"installation_disks: {one} has neither serial nor size_gb")
     if len(found) != needed:
