@@ -207,6 +207,22 @@ def declared_unlock(environment: Environment) -> Callable[[Connection], str]:
     return give_once
 
 
+def declared_passphrases(environment: Environment, host: Host) -> list[str]:
+    """What is declared to open the host's disks, and then what did before a change of it.
+
+    Raises PasInfraError where nothing is declared.
+    """
+    names = ("installation_passphrase", "installation_former_passphrase")
+    found = [secret(environment, host.name, name) for name in names]
+    if not found[0]:
+        raise PasInfraError(
+            f"no installation_passphrase is declared for {host.name}",
+            where=environment.directory,
+            next_step="vault it in the inventory, or type it: pas-infra unlock --ask",
+        )
+    return [passphrase for passphrase in found if passphrase]
+
+
 def initramfs_of(environment: Environment, connection: Connection) -> Initramfs:
     """How the initramfs of a host is reached; raises PasInfraError when its key is not pinned."""
     found = installed_with(

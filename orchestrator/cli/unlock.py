@@ -5,7 +5,7 @@ import click
 from orchestrator.cli.options import complete_one_host, environment_option
 from orchestrator.cli.progress import Stages
 from orchestrator.cli.terminal import console
-from orchestrator.errors import Interrupted, PasInfraError
+from orchestrator.errors import Interrupted
 
 
 @click.command("unlock")
@@ -24,36 +24,29 @@ from orchestrator.errors import Interrupted, PasInfraError
 def command(host_name: str, environment_name: str, patience: int, *, ask: bool) -> int:
     """Wait until HOST asks for the passphrase of its disks, give it, and wait until it runs.
 
-    The passphrase is `installation_passphrase`, as the inventory's vault has it; it goes over SSH,
-    to nobody but the initramfs whose host key was pinned when HOST was installed.
+    The passphrase is `installation_passphrase`, as the inventory's vault has it, and where that is
+    not the one yet `installation_former_passphrase`; it goes over SSH, to nobody but the initramfs
+    whose host key was pinned when HOST was installed.
     """
-    from orchestrator.engine import secret
     from orchestrator.environment import load_environment
-    from orchestrator.unlock import unlock
+    from orchestrator.unlock import declared_passphrases, unlock
 
     environment = load_environment(environment_name)
     host = environment.host(host_name)
     with Stages() as stages:
 
-        def passphrase() -> str:
-            if ask:
-                stages.end()
-                return _typed(host.name)
-            found = secret(environment, host.name, "installation_passphrase")
-            if not found:
-                raise PasInfraError(
-                    f"no installation_passphrase is declared for {host.name}",
-                    where=environment.directory,
-                    next_step="vault it in the inventory, or type it: pas-infra unlock --ask",
-                )
-            return found
+        def typed() -> str:
+            stages.end()
+            return _typed(host.name)
 
         # What is declared does not become right by being tried again.
+        declared = [] if ask else declared_passphrases(environment, host)
+        passphrase = typed if ask else iter(declared).__next__
         done = unlock(
             environment,
             host,
             passphrase,
-            tries=3 if ask else 1,
+            tries=3 if ask else len(declared),
             patience=patience,
             stage=stages.begin,
         )

@@ -22,9 +22,11 @@ class ActionModule(ActionBase):
     """Asks the host for the headers that are not kept yet, keeps them, and leaves a note there.
 
     What is kept is read again each time, so that a damaged copy is seen while the header exists.
+    `proven` are sums of headers, by UUID, of which somebody knows that a key opens them: these may
+    replace what is kept.
     """
 
-    _VALID_ARGS = frozenset[str]()
+    _VALID_ARGS = frozenset({"proven"})
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """Ansible's entry point."""
@@ -33,11 +35,13 @@ class ActionModule(ActionBase):
         directory = Path(str(self._variable("encryption_escrow_directory"))).expanduser()
         directory /= str(self._task_vars["inventory_hostname"])
         try:
+            proven = dict(self._task.args.get("proven") or {})
             kept = self._kept(directory)
-            there = self._on_host(known=kept)
+            replaced = {uuid for uuid, known in kept.items() if proven.get(uuid, known) != known}
+            there = self._on_host(known={u: s for u, s in kept.items() if u not in replaced})
             if there.get("failed"):
                 return {**result, **there}
-            said = self._compare(directory, kept, there["headers"])
+            said = self._compare(directory, kept, there["headers"], proven)
         except OSError as error:
             raise AnsibleActionFail(
                 f"the control node cannot keep headers: {error}. Give this account a directory of "
@@ -53,7 +57,11 @@ class ActionModule(ActionBase):
         return {**result, "changed": bool(said), **message}
 
     def _compare(
-        self, directory: Path, kept: dict[str, str], headers: dict[str, dict[str, str]]
+        self,
+        directory: Path,
+        kept: dict[str, str],
+        headers: dict[str, dict[str, str]],
+        proven: dict[str, str],
     ) -> list[str]:
         """Keep what is new, and say what; raises for a header that is another than before."""
         said, others = [], []
@@ -63,7 +71,7 @@ class ActionModule(ActionBase):
             if kept.get(uuid) == header["sha256"]:
                 continue
             said.append(f"the header of {header['device']} ({uuid})")
-            if uuid in kept:
+            if uuid in kept and proven.get(uuid) != header["sha256"]:
                 others.append(f"{header['device']}, {_file(directory, uuid)}")
             elif not self._task.check_mode:
                 self._keep(directory, uuid, header)
@@ -71,8 +79,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"another header than the one in escrow: {'; '.join(others)}. Keys were changed, "
                 "or it is damaged. The one in escrow is not replaced: it may be the last that "
-                "opens the disk. If you changed the keys, prove the new one on the host "
-                "(cryptsetup open --test-passphrase), remove that file, and apply again"
+                "opens the disk. If you changed the keys, pas-infra keys escrow proves the new one "
+                "and keeps it"
             )
         return said
 

@@ -1,0 +1,202 @@
+"""`pas-infra keys`: the keys of encrypted disks; seen, changed, kept in escrow."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.options import (
+    complete_one_host,
+    environment_option,
+    hosts_option,
+    json_option,
+    strategy_option,
+)
+from orchestrator.cli.progress import Stages
+from orchestrator.cli.results import show_troubles
+from orchestrator.cli.terminal import console, print_json
+from orchestrator.errors import Interrupted
+from orchestrator.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.engine import PlayOutcome, Strategy
+    from orchestrator.keys import DeviceList
+
+host_argument = click.argument("host_name", metavar="HOST", shell_complete=complete_one_host)
+devices_option = click.option(
+    "--device",
+    "uuids",
+    metavar="UUID",
+    multiple=True,
+    help="Only this device (repeatable); by default all of the host.",
+)
+
+
+@click.group("keys", short_help="See, change and escrow the keys of encrypted disks.")
+def command() -> None:
+    """The keys of encrypted disks: what opens each, a change of them, their headers in escrow."""
+
+
+@command.command("status", short_help="Show what opens each encrypted disk.")
+@environment_option
+@hosts_option
+@json_option
+def status(environment_name: str, hosts: tuple[str, ...], *, as_json: bool) -> int:
+    """Show the encrypted disks of the hosts: cipher, keys, and whether the header is in escrow.
+
+    The hosts are asked; nothing on them is changed, and no key is needed. Ends with 2 when a header
+    is not in escrow as it is, or more than one key opens a disk; 4 when a host could not be asked.
+    """
+    from orchestrator.engine import connections
+    from orchestrator.environment import load_environment
+    from orchestrator.keys import list_devices
+    from orchestrator.selection import select
+
+    environment = load_environment(environment_name)
+    chosen = select(environment, limit=hosts)
+    found = list_devices(connections(environment, chosen.hosts))
+    if as_json:
+        devices = [asdict(one) | {"faults": one.faults} for one in found.devices]
+        print_json({"devices": devices, "missing": dict(found.missing)})
+    else:
+        _show(found, console())
+    return found.exit_code
+
+
+@command.command("rotate", short_help="Change what opens a host's disks, or their volume key.")
+@host_argument
+@environment_option
+@strategy_option
+@devices_option
+@click.option(
+    "--volume-key",
+    is_flag=True,
+    help="Encrypt the disks anew, under a new volume key; the passphrase stays.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def rotate(
+    host_name: str,
+    environment_name: str,
+    strategy: str | None,
+    uuids: tuple[str, ...],
+    *,
+    volume_key: bool,
+    yes: bool,
+) -> int:
+    """Let the declared passphrase take the former one's place on HOST's disks.
+
+    First vault the new one as `installation_passphrase` and the former as
+    `installation_former_passphrase`. The new one is added and proven before the former is removed;
+    cut short anywhere, the same command goes on. With --volume-key the disks themselves are
+    encrypted anew while they are used, which takes hours: HOST goes on by itself if this command
+    ends, and so does the same command. The new headers go into escrow.
+    """
+    from orchestrator.environment import load_environment
+    from orchestrator.keys import Watching, change_passphrase, change_volume_key
+
+    environment = load_environment(environment_name)
+    host = environment.host(host_name)
+    if volume_key and not yes:
+        _ask(
+            f"Encrypt the disks of {host.name} anew? They are read and written once, as a whole. "
+            "What is in escrow of them opens nothing any more"
+        )
+    told = console(stderr=True)
+    with Stages() as stages:
+        watching = Watching(
+            stage=stages.begin,
+            tell=lambda text: told.print(text, markup=False),
+            progress=stages.progress,
+        )
+        change = change_volume_key if volume_key else change_passphrase
+        changed = change(environment, host, _strategy(strategy), watching, uuids=uuids)
+    return _ended(changed.run_id, changed.outcome, host.name)
+
+
+@command.command("escrow", short_help="Put a host's new headers into escrow.")
+@host_argument
+@environment_option
+@strategy_option
+@devices_option
+def escrow(
+    host_name: str, environment_name: str, strategy: str | None, uuids: tuple[str, ...]
+) -> int:
+    """Prove that the declared passphrase opens HOST's disks, and put their headers into escrow.
+
+    They take the place of those that are there. `pas-infra apply` keeps headers too, but never puts
+    another in the place of one that it has.
+    """
+    from orchestrator.environment import load_environment
+    from orchestrator.keys import keep_in_escrow
+
+    environment = load_environment(environment_name)
+    host = environment.host(host_name)
+    with Stages() as stages:
+        stages.begin(f"escrow of {host.name}")
+        kept = keep_in_escrow(
+            environment, host, _strategy(strategy), stages.progress, uuids=uuids
+        )  # fmt: skip
+    return _ended(kept.run_id, kept.outcome, host.name)
+
+
+def _show(found: "DeviceList", to: "Console") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("host", "device", "UUID", "cipher", "open as", "keys", "escrow"):
+        table.add_column(title, overflow="fold")
+    for one in found.devices:
+        table.add_row(
+            one.host,
+            escape(one.path),
+            one.uuid,
+            f"{one.cipher} {one.key_bits}",
+            escape("\n".join(one.opened)) or "not open",
+            "\n".join(
+                f"{slot.number}: {slot.derivation} {slot.memory_mib} MiB, {slot.passes} passes"
+                for slot in one.slots
+            ),
+            {True: "kept", False: "another", None: "none"}[one.in_escrow],
+        )
+    to.print(table)
+    for one in found.devices:
+        for fault in one.faults:
+            to.print(f"[red]✗[/] {one.host}: {escape(one.path)}: {escape(fault)}")
+    for host, why in found.missing.items():
+        to.print(f"[red]?[/] {host}: {escape(why)}")
+
+
+def _ended(run_id: int, outcome: "PlayOutcome", name: str) -> int:
+    from orchestrator.engine import PlayStatus
+
+    told = console(stderr=True)
+    show_troubles(outcome, told)
+    if outcome.status is PlayStatus.OK:
+        told.print(f"the headers of {name} are in escrow")
+    told.print(f"recorded as run {run_id} (pas-infra history {run_id})")
+    return {
+        PlayStatus.OK: ExitCode.OK,
+        PlayStatus.INCOMPLETE: ExitCode.INCOMPLETE,
+        PlayStatus.INTERRUPTED: ExitCode.INTERRUPTED,
+    }.get(outcome.status, ExitCode.ERROR)
+
+
+def _strategy(name: str | None) -> "Strategy":
+    from orchestrator.engine import Strategy, default_strategy
+
+    return Strategy(name) if name else default_strategy()
+
+
+def _ask(question: str) -> None:
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise Interrupted(
+            "nobody confirmed: nothing was changed",
+            next_step="answer y, or give --yes where nobody is there to answer",
+        )

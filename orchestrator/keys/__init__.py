@@ -1,0 +1,18 @@
+"""Keys of encrypted disks: seen, changed without a moment in which none opens, kept in escrow."""
+
+from orchestrator.keys.change import Changed, Watching, change_passphrase, change_volume_key
+from orchestrator.keys.devices import Device, DeviceList, Slot, list_devices
+from orchestrator.keys.escrow import Proven, keep_in_escrow
+
+__all__ = [
+    "Changed",
+    "Device",
+    "DeviceList",
+    "Proven",
+    "Slot",
+    "Watching",
+    "change_passphrase",
+    "change_volume_key",
+    "keep_in_escrow",
+    "list_devices",
+]

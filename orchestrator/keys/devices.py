@@ -1,0 +1,115 @@
+"""The encrypted devices of live hosts, as their headers and the kernel say."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.engine import Connection, ask, printable
+from orchestrator.exit_codes import ExitCode
+from orchestrator.keys.call import question
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One key of a device: its number, how it is derived, and what that costs (MiB, passes)."""
+
+    number: int
+    derivation: str
+    memory_mib: int
+    passes: int
+
+
+@dataclass(frozen=True)
+class Device:
+    """An encrypted device, as its header says.
+
+    `opened` are the names under which the kernel has it open; `in_escrow` is None where no header
+    of it is kept, and False where it is another one; `under_way` is a change of its volume key.
+    """
+
+    host: str
+    path: str
+    uuid: str
+    opened: tuple[str, ...]
+    cipher: str
+    key_bits: int
+    slots: tuple[Slot, ...]
+    in_escrow: bool | None
+    under_way: bool
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What somebody has to do about its keys."""
+        found = []
+        if self.under_way:
+            # Each of its keys is there twice meanwhile, for what is done and for what is not.
+            return ("its volume key is being changed",)
+        if self.in_escrow is None:
+            found.append("its header is not in escrow")
+        elif not self.in_escrow:
+            found.append("its header is another one than in escrow")
+        if len(self.slots) > 1:
+            found.append(f"{len(self.slots)} keys open it")
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class DeviceList:
+    """What was found on the hosts that were asked; `missing` says of the others why not."""
+
+    devices: tuple[Device, ...]
+    missing: Mapping[str, str]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of the command."""
+        if self.missing:
+            return ExitCode.INCOMPLETE
+        faulty = any(device.faults for device in self.devices)
+        return ExitCode.FINDINGS if faulty else ExitCode.OK
+
+
+def list_devices(connections: Iterable[Connection]) -> DeviceList:
+    """Ask the hosts for their encrypted devices; one that has none is no fault here."""
+    given, missing = ask(connections, question({"what": "status"}))
+    found: list[Device] = []
+    unreadable: dict[str, str] = {}
+    for host, answer in given.items():
+        try:
+            found += read_devices(host, answer)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            unreadable[host] = f"its encrypted disks could not be read: {printable(repr(error))}"
+    return DeviceList(tuple(found), {**missing, **unreadable})
+
+
+def read_devices(host: str, answer: Mapping[str, Any]) -> list[Device]:
+    """What a host's answer says; raises ValueError for a refusal, LookupError for nonsense."""
+    if "refused" in answer:
+        raise ValueError(answer["refused"])
+    return [_device(host, one, answer["noted"]) for one in answer["devices"]]
+
+
+def _device(host: str, said: Mapping[str, Any], noted: Mapping[str, str]) -> Device:
+    header = said["header"]
+    segments = list(header["segments"].values())
+    # Where a device is being re-encrypted, cryptsetup keeps its state in a slot of another kind.
+    keys = {n: slot for n, slot in header["keyslots"].items() if slot["type"] == "luks2"}
+    mandatory = header["config"].get("requirements", {}).get("mandatory", [])
+    known = noted.get(said["uuid"])
+    return Device(
+        host=host,
+        path=printable(said["path"]),
+        uuid=printable(said["uuid"]),
+        opened=tuple(map(printable, said["opened"])),
+        cipher=printable(segments[0].get("encryption", "none") if segments else "none"),
+        key_bits=max((slot["key_size"] * 8 for slot in keys.values()), default=0),
+        slots=tuple(_slot(number, keys[number]["kdf"]) for number in sorted(keys, key=int)),
+        in_escrow=None if known is None else known == said["sha256"],
+        under_way=any(name.startswith("online-reencrypt") for name in mandatory),
+    )
+
+
+def _slot(number: str, kdf: Mapping[str, Any]) -> Slot:
+    return Slot(
+        int(number), printable(kdf["type"]), kdf.get("memory", 0) // 1024, kdf.get("time", 0)
+    )

@@ -1,0 +1,129 @@
+"""A change of a disk's passphrase that is killed anywhere: one of the two opens the disk.
+
+With the cryptsetup of this machine, on a file; `tests/e2e/lab/test_keys.py` has a server's disk.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.keys.call import question
+from orchestrator.keys.host import luks
+
+COST = {"memory_mib": 32, "iterations": 4, "threads": 1}
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> str:
+    file = tmp_path / "disk"
+    with file.open("wb") as made:
+        made.truncate(48_000_000)
+    subprocess.run(
+        ["cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", *luks.cost(COST),
+         "--key-file", "-", file],
+        input=b"former", check=True,
+    )  # fmt: skip
+    return str(file)
+
+
+def change(device: str, new: str = "new", former: str = "former") -> "subprocess.Popen[str]":
+    """Begin it as a host does: a Python that reads all it is to do from stdin."""
+    asked = question(
+        {"what": "passphrase", "device": device, "new": new, "former": former, "derivation": COST}
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(asked.script)
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def changed(device: str, new: str = "new", former: str = "former") -> dict[str, object]:
+    said, _ = change(device, new, former).communicate(timeout=120)
+    found: dict[str, object] = json.loads(said)
+    return found
+
+
+def slots(device: str) -> list[str]:
+    return list(luks.metadata(device)["keyslots"])
+
+
+def test_the_new_passphrase_takes_the_formers_place(device: str) -> None:
+    said = changed(device)
+    assert (said["added"], said["removed"], said["strangers"]) == (True, [0], [])
+    assert luks.opened_by(device, "new") == said["slot"]
+    assert luks.opened_by(device, "former") is None
+    again = changed(device)
+    assert (again["added"], again["removed"]) == (False, [])
+    assert again["sha256"] == said["sha256"], "a second call wrote to the header"
+
+
+def test_killed_anywhere_it_leaves_a_key_and_goes_on(device: str) -> None:
+    started = time.monotonic()
+    changed(device)
+    whole = time.monotonic() - started
+    new, former = "former", "new"
+    added = removed = 0
+    for step in range(12):
+        process = change(device, new, former)
+        time.sleep(whole * (step + 1) / 12)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        opened = [word for word in (new, former) if luks.opened_by(device, word) is not None]
+        assert opened, f"nothing opens it, killed after {whole * (step + 1) / 12:.2f} s"
+        added += new in opened
+        removed += former not in opened
+        changed(device, new, former)
+        assert len(slots(device)) == 1
+        assert luks.opened_by(device, new) is not None
+        new, former = former, new
+    assert added > 0, "it was always killed before it had done anything"
+    assert removed < 12, "it was always killed after it had done everything"
+
+
+def test_no_key_goes_that_nobody_knows(device: str) -> None:
+    with luks.pipe("former") as old, luks.pipe("of somebody else's") as other:
+        luks.cryptsetup(
+            "luksAddKey", "--batch-mode", *luks.cost(COST), "--key-file", old.path, device,
+            other.path, pipes=(old, other),
+        )  # fmt: skip
+    said = changed(device)
+    assert said["strangers"] == [1]
+    assert luks.opened_by(device, "of somebody else's") == 1
+    assert luks.opened_by(device, "former") is None
+
+
+def test_two_wrong_passphrases_change_nothing(device: str) -> None:
+    before = luks.header_sum(device)
+    said = changed(device, "new", "neither")
+    assert "neither the new passphrase nor the former one opens it" in str(said["refused"])
+    assert luks.header_sum(device) == before
+
+
+def test_no_passphrase_is_an_argument(device: str, tmp_path: Path) -> None:
+    """Every process that the change starts, as the kernel lists them, and their environments."""
+    process = change(device, "new-c4n4ry", "former")
+    seen = set()
+    while process.poll() is None:
+        for place in Path("/proc").glob("[0-9]*"):
+            for name in ("cmdline", "environ"):
+                try:
+                    text = (place / name).read_bytes()
+                except OSError:
+                    continue
+                assert b"new-c4n4ry" not in text
+                seen.add(text.split(b"\0")[0])
+    assert b"cryptsetup" in seen, "nobody looked while it ran"
