@@ -26,6 +26,7 @@ _CONNECTION = {
         "ansible_ssh_common_args | default('') + ' ' + ansible_ssh_extra_args | default('')"
     ),
 }
+_LOGIN_WITHIN = 15  # seconds
 _TALKING = {
     "ANSIBLE_LOG_PATH", "ANSIBLE_CALLBACKS_ENABLED", "ANSIBLE_STDOUT_CALLBACK", "ANSIBLE_DEBUG",
     "ANSIBLE_VERBOSITY",
@@ -59,7 +60,8 @@ class Connection:
     @property
     def ssh_batch(self) -> list[str]:
         """The same, over a connection of its own, and without a question that nobody answers."""
-        options = ("BatchMode=yes", "ConnectTimeout=15", "ControlPath=none", "LogLevel=ERROR")
+        within = f"ConnectTimeout={_login_within()}"
+        options = ("BatchMode=yes", within, "ControlPath=none", "LogLevel=ERROR")
         return ["ssh", *(part for option in options for part in ("-o", option)), *self.ssh[1:]]
 
     def answers(self) -> bool:
@@ -69,12 +71,17 @@ class Connection:
                 [*self.ssh_batch, "true"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=60,
+                timeout=4 * _login_within(),
                 check=False,
             )
         except subprocess.TimeoutExpired:
             return False
         return done.returncode == 0
+
+
+def _login_within() -> int:
+    """Seconds that a login may take: Ansible's, where somebody who knows slow hosts sets them."""
+    return max(_LOGIN_WITHIN, int(os.environ.get("ANSIBLE_TIMEOUT") or 0))
 
 
 def connections(environment: Environment, hosts: Sequence[str]) -> list[Connection]:

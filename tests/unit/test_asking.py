@@ -54,3 +54,11 @@ def test_every_host_is_asked_and_every_silence_has_its_reason() -> None:
 
 def test_nobody_is_asked() -> None:
     assert asked() == ({}, {})
+
+
+@pytest.mark.parametrize(("told", "within"), [("", 15), ("5", 15), ("300", 300)])
+def test_a_login_may_take_as_long_as_ansible_is_told(
+    told: str, within: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_TIMEOUT", told)
+    assert f"ConnectTimeout={within}" in Connection("rbx7", "198.18.0.11", 22, "", "").ssh_batch
