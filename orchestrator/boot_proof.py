@@ -19,8 +19,8 @@ from orchestrator.unlock import initramfs_of, pinned
 
 Facts = Mapping[str, Sequence[str]]
 
-_KEYS = ("installation_unlock_keys", "installation_operator_keys")
-# As templates/unlock_keys.j2 of role installation writes it.
+_KEYS = "initramfs_unlock_keys"
+# As templates/unlock_keys.j2 of role initramfs writes it.
 _LETS_IN = (
     'no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command="/usr/bin/cryptroot-unlock" '
 )
@@ -45,13 +45,13 @@ def unlock_proof(environment: Environment) -> UnlockProof:
             return ""
         try:
             initramfs = initramfs_of(environment, connection)
-            keys = variables(environment, [connection.host], _KEYS)[connection.host]
+            keys = variables(environment, [connection.host], [_KEYS])[connection.host]
             passphrase = secret(environment, connection.host, "installation_passphrase")
         except PasInfraError as error:
             return error.what
         wanted = Wanted(
             host_keys=tuple(pinned(initramfs.pins, initramfs.alias)),
-            lets_in=tuple(keys[_KEYS[0]] or keys[_KEYS[1]] or ()),
+            lets_in=tuple(keys[_KEYS] or ()),
             port=initramfs.port,
         )
         found = faults(facts, wanted)
@@ -110,7 +110,7 @@ def faults(facts: Facts, wanted: Wanted) -> list[str]:
     ]
     declared = sorted(f"{_LETS_IN}{key.strip()}" for key in wanted.lets_in)
     if sorted(facts["letsin"]) != declared:
-        found.append("its initramfs lets in others than installation_unlock_keys declares")
+        found.append("its initramfs lets in others than initramfs_unlock_keys declares")
     found += _network_faults(facts)
     return found
 

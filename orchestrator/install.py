@@ -19,7 +19,7 @@ from orchestrator.lab import ensure_archive, system_recipe
 from orchestrator.paths import project_root
 from orchestrator.records import RunStatus
 from orchestrator.runs import STATUS_OF_PLAY, recorded
-from orchestrator.unlock import installed_with
+from orchestrator.unlock import settings
 
 PLAYBOOK = "playbooks/install.yml"
 _SURVEY = "Say what will be destroyed"
@@ -110,9 +110,7 @@ def install(
             run.end_with(RunStatus.INTERRUPTED, "nobody confirmed that the disks may be destroyed")
             return Installed(run.id, survey, declined=True)
         interaction.stage("archive")
-        kernel = installed_with(environment, host.name, "installation_kernel")[
-            "installation_kernel"
-        ]
+        kernel = settings(environment, host.name, "installation_kernel")["installation_kernel"]
         archive = ensure_archive(system_recipe(kernel), progress=interaction.tell)
         interaction.stage("install")
         outcome = play(

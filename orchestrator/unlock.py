@@ -20,7 +20,8 @@ from orchestrator.errors import PasInfraError
 from orchestrator.paths import project_root
 from orchestrator.runs import recorded
 
-_ROLE = "roles/installation"
+_ROLES = ("roles/installation", "roles/initramfs")
+_PORT = "initramfs_unlock_port"
 _BETWEEN = 2.0  # seconds between two attempts to reach it
 _PAUSE = 10.0  # seconds after which an initramfs that was busy is asked again
 
@@ -146,7 +147,7 @@ def _open(
             raise PasInfraError(
                 f"the initramfs of {host} lets none of your keys in",
                 where=where,
-                next_step="use a key of installation_unlock_keys; the server's console is the "
+                next_step="use a key of initramfs_unlock_keys; the server's console is the "
                 "other way",
             )
         if said is Said.WRONG:
@@ -225,10 +226,8 @@ def declared_passphrases(environment: Environment, host: Host) -> list[str]:
 
 def initramfs_of(environment: Environment, connection: Connection) -> Initramfs:
     """How the initramfs of a host is reached; raises PasInfraError when its key is not pinned."""
-    found = installed_with(
-        environment, connection.host, "installation_known_hosts", "installation_unlock_port"
-    )
-    pins, port = Path(found["installation_known_hosts"]), int(found["installation_unlock_port"])
+    found = settings(environment, connection.host, "installation_known_hosts", _PORT)
+    pins, port = Path(found["installation_known_hosts"]), int(found[_PORT])
     if not pinned(pins, alias(connection.host)):
         raise PasInfraError(
             f"no host key is pinned for the initramfs of {connection.host}, so nothing tells it "
@@ -240,9 +239,9 @@ def initramfs_of(environment: Environment, connection: Connection) -> Initramfs:
     return Initramfs(connection, port, pins)
 
 
-def installed_with(environment: Environment, host: str, *names: str) -> dict[str, Any]:
-    """Variables of role installation: the inventory's for the host, else the role's defaults."""
-    defaults = role_defaults(project_root() / _ROLE)
+def settings(environment: Environment, host: str, *names: str) -> dict[str, Any]:
+    """What a host is installed and unlocked with: the inventory's, else the roles' defaults."""
+    defaults = {n: v for role in _ROLES for n, v in role_defaults(project_root() / role).items()}
     declared = variables(environment, [host], names)[host]
     return {n: defaults[n] if declared[n] is None else declared[n] for n in names}
 

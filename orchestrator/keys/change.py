@@ -13,7 +13,7 @@ from orchestrator.keys.call import call
 from orchestrator.keys.devices import Device
 from orchestrator.records import TaskResult, TaskStatus
 from orchestrator.runs import Recorder, recorded
-from orchestrator.unlock import declared_passphrases, installed_with
+from orchestrator.unlock import declared_passphrases, settings
 
 _MEASURES = ("6.4.1", "6.4.2")
 _BETWEEN = 3.0  # seconds between two looks at how far a disk is
@@ -198,14 +198,12 @@ def _watch(
 
 def _derivation(environment: Environment, host: Host) -> dict[str, int]:
     names = ("memory_mib", "iterations", "threads")
-    found = installed_with(
-        environment, host.name, *(f"installation_argon2_{name}" for name in names)
-    )
+    found = settings(environment, host.name, *(f"installation_argon2_{name}" for name in names))
     return {name: int(found[f"installation_argon2_{name}"]) for name in names}
 
 
 def _cipher(environment: Environment, host: Host) -> dict[str, object]:
-    found = installed_with(
+    found = settings(
         environment, host.name, "installation_cipher", "installation_key_bits"
     )  # fmt: skip
     return {

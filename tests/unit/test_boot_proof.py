@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.boot_proof import _LETS_IN, _SCRIPT, Wanted, faults, read_facts
 
-ROLE = Path(__file__).parents[2] / "roles/installation"
+INITRAMFS = Path(__file__).parents[2] / "roles/initramfs"
 
 KEY = "ssh-ed25519 AAAAC3Nza"
 LETS_IN = f"{_LETS_IN}ssh-ed25519 BBBB ops"
@@ -80,7 +80,8 @@ def test_what_is_not_as_it_must_be_is_said(old: str, new: str, said: str) -> Non
 
 
 def test_who_is_let_in_is_what_the_role_writes() -> None:
-    assert f"{_LETS_IN}{{{{ key }}}}\n" in (ROLE / "templates/unlock_keys.j2").read_text("utf-8")
+    template = (INITRAMFS / "templates/unlock_keys.j2").read_text("utf-8")
+    assert f"{_LETS_IN}{{{{ key }}}}\n" in template
 
 
 def test_the_script_is_one_that_a_shell_understands() -> None:

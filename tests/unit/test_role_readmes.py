@@ -14,7 +14,7 @@ from orchestrator.environment.roles_spec import role_defaults
 
 ROLES = Path(__file__).parents[2] / "roles"
 # Roles that no container can try, and the test on a virtual machine that does.
-ON_A_MACHINE = {"installation": "tests/e2e/lab/test_installation.py"}
+ON_A_MACHINE = dict.fromkeys(("initramfs", "installation"), "tests/e2e/lab/test_installation.py")
 DESCRIBED = sorted(specs.parents[1].name for specs in ROLES.glob("*/meta/argument_specs.yml"))
 MARK = "<!-- variables: kept true by tests/unit/test_role_readmes.py -->\n"
 

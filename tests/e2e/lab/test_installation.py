@@ -10,6 +10,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -234,9 +235,9 @@ def test_it_is_brought_to_the_declared_state_and_restarted(server: Server) -> No
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        ({"installation_unlock_keys": ["ssh-ed25519 AAAA somebody"]}, "lets in others than"),
+        ({"initramfs_unlock_keys": ["ssh-ed25519 AAAA somebody"]}, "lets in others than"),
         ({"installation_passphrase": "x" * 40}, "does not open the disk"),
-        ({"installation_unlock_port": 2022}, "listens on port 2222, not 2022"),
+        ({"initramfs_unlock_port": 2022}, "listens on port 2222, not 2022"),
     ],
     ids=["another-key", "another-passphrase", "another-port"],
 )
@@ -254,6 +255,35 @@ def test_a_restart_that_could_not_be_unlocked_is_refused(
     finally:
         server.declare()
         server.lab.on("rbx7", "sudo rm /run/reboot-required")
+
+
+def test_who_may_unlock_is_changed_by_an_apply(server: Server) -> None:
+    """The initramfs of every kernel is built anew, and the next start is proven with it."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEY= another"
+    usual = (server.lab.directory / "id_ed25519.pub").read_text().strip()
+    server.declare(initramfs_unlock_keys=[usual, key])
+    only = ("--role", "initramfs", "--limit", "rbx7")
+    server.pas_infra("plan", *only).expect(2)
+    server.pas_infra("apply", "--yes", *only).expect(0)
+    server.pas_infra("plan", *only).expect(0)
+    server.declare()
+    server.pas_infra("apply", "--yes", *only).expect(0)
+
+
+def test_what_is_done_to_its_initramfs_is_seen(server: Server) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--tb=short", "tests/tampering", "--role",
+         "initramfs", "--host", "rbx7", "--environment", server.environment],
+        env={
+            **os.environ,
+            "XDG_STATE_HOME": str(STATE),
+            "PAS_INFRA_LAB_DIR": str(server.lab.directory),
+            "ANSIBLE_TIMEOUT": "300",
+        },
+        cwd=project_root(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "skipped" not in done.stdout
 
 
 def test_nothing_that_was_written_can_be_read_on_the_disks(server: Server) -> None:

@@ -1,0 +1,27 @@
+# Prints each initramfs that is not made of what lies in /etc; `build` makes it anew.
+made=/etc/dropbear/initramfs
+mkdir -p /var/lib/pas-infra
+keys() { grep -hv -e '^#' -e '^$' "$@" 2> /dev/null || :; }
+is_made_of_it() {
+    [ "$(keys "$made/authorized_keys")" = "$(keys "$top"/root*/.ssh/authorized_keys)" ] &&
+        cmp -s "$made/dropbear.conf" "$top/etc/dropbear/dropbear.conf" &&
+        cmp -s /etc/initramfs-tools/conf.d/pas-infra "$top/conf/conf.d/pas-infra" || return 1
+    for key in "$made"/dropbear_*_host_key; do
+        [ ! -e "$key" ] || cmp -s "$key" "$top/etc/dropbear/$(basename "$key")" || return 1
+    done
+}
+for modules in /lib/modules/*; do
+    version=$(basename "$modules")
+    image=/boot/initrd.img-$version
+    # Without a kernel nothing starts it.
+    [ -e "/boot/vmlinuz-$version" ] || continue
+    unpacked=$(mktemp -d -p /var/lib/pas-infra)
+    unmkinitramfs "$image" "$unpacked" 2> /dev/null || :
+    top=$unpacked
+    [ ! -d "$unpacked/main" ] || top=$unpacked/main
+    if ! is_made_of_it; then
+        echo "$image"
+        [ "$1" = look ] || update-initramfs -u -k "$version" > /dev/null
+    fi
+    rm -rf "$unpacked"
+done
