@@ -131,8 +131,11 @@ class Server:
         """Wait until some of the disk is under its new volume key."""
 
         def some() -> bool:
-            said = self.lab.on("rbx7", "sudo sh -c 'cat /run/pas-infra/reencrypt/*.progress || :'")
-            return '"device_bytes":"0"' not in said and "device_bytes" in said
+            said = self.lab.on(
+                "rbx7",
+                "sudo sh -c 'tail -qn1 /run/pas-infra/reencrypt/*.progress 2> /dev/null || :'",
+            )
+            return 0 < int(json.loads(said or '{"device_bytes": 0}')["device_bytes"]) < 500_000_000
 
         until(some, 300, "a part of the disk is encrypted anew")
 
