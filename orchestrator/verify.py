@@ -153,6 +153,7 @@ def declaration(environment: Environment, host: str) -> dict[str, Any]:
         },
         "waivers": [{"rule": w.rule, "until": w.until.isoformat()} for w in waivers],
         "accounts": accounts_on(environment.people, host) if environment.people else None,
+        "clients": [one.as_data() for one in environment.clients if one.host == host],
         "flows": {**matrix.as_data(), "hosts": hosts} if matrix else None,
     }
 

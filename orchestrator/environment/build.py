@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from orchestrator.environment.clients import build_clients
 from orchestrator.environment.flows import build_flows
 from orchestrator.environment.inventory import Inventory, Setting, visible_groups
 from orchestrator.environment.lines import Document
@@ -56,6 +57,7 @@ def build_environment(
         files=tuple(sorted(sources | ({contract} if contract else set()))),
         vulnerability_data=_vulnerability_data(declared.get("vulnerability_data", {})),
         flows=build_flows(documents["flows"]) if "flows" in documents else None,
+        clients=build_clients(documents["clients"]) if "clients" in documents else (),
     )
 
 

@@ -13,6 +13,7 @@ from orchestrator.environment.addresses import (
     host_addresses,
 )
 from orchestrator.environment.build import build_environment, vault_of
+from orchestrator.environment.clients import client_problems
 from orchestrator.environment.find import environment_names, find_environment
 from orchestrator.environment.flow_problems import flow_problems_of
 from orchestrator.environment.inventory import Inventory, read_inventory, read_variable_files
@@ -30,7 +31,7 @@ from orchestrator.errors import ConfigurationInvalid, Problem
 from orchestrator.paths import project_root
 
 _REQUIRED: tuple[SchemaName, ...] = ("environment", "hosts")
-_OPTIONAL: tuple[SchemaName, ...] = ("flows", "lab", "people", "waivers")
+_OPTIONAL: tuple[SchemaName, ...] = ("clients", "flows", "lab", "people", "waivers")
 _FOLDERS = ("group_vars", "host_vars")
 _RECOMMENDATION = re.compile(r"ANSSI-BP-028 R([1-9]|[1-7]\d|80)\Z")
 
@@ -71,6 +72,8 @@ def load_environment(
         problems += lab_problems(documents["lab"], lab, inventory, addresses)
     if "waivers" in documents:
         problems += _waiver_problems(documents["waivers"], inventory)
+    if "clients" in documents and not faults["clients"]:
+        problems += client_problems(documents["clients"], inventory)
     if "people" in documents and not faults["people"]:
         problems += _people_problems(documents, inventory, today or date.today())
     problems += register_problems(directory, today or date.today())

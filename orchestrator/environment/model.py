@@ -1,11 +1,11 @@
 """What an environment is, once it has been found valid."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from orchestrator.environment.flow_matrix import FlowMatrix
 from orchestrator.environment.ssh_keys import PublicKey
@@ -211,6 +211,28 @@ class People:
 
 
 @dataclass(frozen=True)
+class Client:
+    """A client of the service, and what of its host is theirs.
+
+    `volume_gb` in GB, `memory_mb` in MB; `cpu_percent` of one processor; `tasks` are processes and
+    threads; their data is erased `grace_days` days after the end of their contract.
+    """
+
+    name: str
+    title: str
+    host: str
+    volume_gb: int
+    memory_mb: int
+    cpu_percent: int
+    tasks: int
+    grace_days: int
+
+    def as_data(self) -> dict[str, Any]:
+        """The entry, with the keys of clients.yml."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Environment:
     """One environment; `files` is every file of it that was read, sorted."""
 
@@ -229,6 +251,7 @@ class Environment:
     files: tuple[Path, ...]
     vulnerability_data: VulnerabilityData = VulnerabilityData()
     flows: FlowMatrix | None = None
+    clients: tuple[Client, ...] = ()
 
     def host(self, name: str) -> Host:
         """The host `name`; raises PasInfraError when the environment has none of that name."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SchemaName = Literal[
     "access_reviews",
+    "clients",
     "environment",
     "flows",
     "hosts",

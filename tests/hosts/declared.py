@@ -40,6 +40,8 @@ class Declared:
     accounts: tuple[Account, ...] | None = None
     # The matrix of flows.yml, and all `hosts` with their addresses; None where there is no matrix.
     flows: Mapping[str, Any] | None = None
+    # The clients of clients.yml whose data lies on the host.
+    clients: tuple[Mapping[str, Any], ...] = ()
     # The host's name in the inventory.
     host: str = ""
 
@@ -73,6 +75,7 @@ def read_declaration(file: Path) -> Declared:
         tuple(content["waivers"]),
         None if accounts is None else tuple(_account(entry) for entry in accounts),
         content.get("flows"),
+        tuple(content.get("clients", ())),
         content.get("host", ""),
     )
 

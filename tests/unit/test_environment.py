@@ -94,6 +94,16 @@ control_node: {place: {city: Lille, country: FR}}
 hosts: {}
 """
 
+
+def clients(*named: tuple[str, str]) -> str:
+    """A clients.yml with these names and hosts."""
+    entry = (
+        "  - name: {}\n    title: Acme SA\n    host: {}\n    volume_gb: 1\n    memory_mb: 128\n"
+        "    cpu_percent: 50\n    tasks: 64\n    grace_days: 30\n"
+    )
+    return "clients:\n" + "".join(entry.format(*each) for each in named)
+
+
 Edits = Mapping[str, str | tuple[str, str]]
 
 
@@ -125,6 +135,14 @@ def project(tmp_path: Path) -> Path:
 
 def load(project: Path) -> Environment:
     return load_environment(project / "inventories" / "small", project=project)
+
+
+def test_clients_are_read(project: Path) -> None:
+    assert load(project).clients == ()
+    write(project, {"inventories/small/clients.yml": clients(("acme", "web1"), ("beta", "web1"))})
+    acme, beta = load(project).clients
+    assert (acme.name, acme.title, acme.host, acme.grace_days) == ("acme", "Acme SA", "web1", 30)
+    assert beta.as_data()["memory_mb"] == 128
 
 
 def edit(project: Path, edits: Edits) -> None:
@@ -304,6 +322,16 @@ FAULTS: dict[str, tuple[Edits, str, int | None, str, str]] = {
         {"waivers.yml": "- rule: ANSSI-BP-028 R81\n  reason: A\n  compensating_measure: A\n"
                         "  approver: A\n  until: 2099-12-31\n"},
         "waivers.yml", 1, "`ANSSI-BP-028 R81` is no recommendation", "R80`",
+    ),
+    "client on no host": (
+        {"clients.yml": clients(("acme", "wbe1"))}, "clients.yml", 4, "on `wbe1`", "`web1`"
+    ),
+    "two clients of one name": (
+        {"clients.yml": clients(("acme", "web1"), ("acme", "web1"))},
+        "clients.yml", 10, "a client `acme` already", "name of their own",
+    ),
+    "client's name": (
+        {"clients.yml": clients(("a-b", "web1"))}, "clients.yml", 2, "letters and digits", "name",
     ),
     "waiver of no host": (
         {"waivers.yml": ("web1", "wbe1")}, "waivers.yml", 6, "`wbe1`, which is no host", "`web1`"

@@ -1,0 +1,182 @@
+"""Checks of role clients: what a client's service reaches of another, tried as such a service."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from conftest import Answers
+from declared import Declared
+from hashes import passwd, shadow
+
+Client = Mapping[str, Any]
+MEBI = 2**20
+# Something of the host's to see, were it visible, and a process of the other's to reach.
+NEIGHBOUR = """
+set -eu
+systemd-run --quiet --collect --unit={neighbour} sleep 60
+trap 'systemctl stop {neighbour}; rm -f /tmp/pas-probe' EXIT
+touch /tmp/pas-probe
+pid=$(systemctl show --property MainPID --value {neighbour})
+systemd-run --quiet --wait --pipe --collect --unit={probe} --setenv=NEIGHBOUR="$pid" sh -c {script}
+"""
+# Run as a service of the client; a line for whatever it can do and should not.
+PROBE = r"""
+[ "$(id -un)" = cli-NAME ] || echo "runs as $(id -un)"
+[ "$(id -Gn)" = cli-NAME ] || echo "is in the groups $(id -Gn)"
+for place in /srv/clients/* /srv/clients/OTHER; do
+    [ ! -e "$place" ] || [ "$place" = /srv/clients/NAME ] || echo "sees $place"
+done
+ls /srv/clients/OTHER > /dev/null 2>&1 && echo "lists the directory of OTHER"
+(: > /srv/clients/pas-probe) 2> /dev/null && echo "writes to /srv/clients"
+for place in /etc /usr /var/lib /root /home; do
+    (: > "$place/pas-probe") 2> /dev/null && echo "writes to $place"
+done
+[ ! -e /tmp/pas-probe ] || echo "sees the host's /tmp"
+stat -c %U /proc/[0-9]* 2> /dev/null | sort -u | grep -vx cli-NAME | sed 's/^/sees processes of /'
+kill -0 "$NEIGHBOUR" 2> /dev/null && echo "reaches a process of OTHER"
+grep -q '^NoNewPrivs:[[:space:]]*1$' /proc/self/status || echo "may gain privileges"
+grep -q '^CapBnd:[[:space:]]*0*$' /proc/self/status || echo "may have capabilities"
+grep -q '/clients-NAME.slice/' /proc/self/cgroup || echo "runs outside of its slice"
+exit 0
+"""
+LIMITS = {"MemoryMax": "memory_mb", "TasksMax": "tasks", "CPUQuotaPerSecUSec": "cpu_percent"}
+
+
+@pytest.fixture
+def clients(declared: Declared) -> tuple[Client, ...]:
+    """The clients of the host; where there is none, nothing is proven."""
+    if not declared.clients:
+        pytest.skip("the host has no client")
+    return declared.clients
+
+
+@pytest.mark.pas("5.7.1")
+def test_a_service_reaches_its_client_only(answers: Answers, clients: tuple[Client, ...]) -> None:
+    """A service of each client sees no data, file, process or memory of another or of the host."""
+    names = [client["name"] for client in clients]
+    faults = []
+    for index, name in enumerate(names):
+        other = names[index - 1]
+        script = PROBE.replace("NAME", name).replace("OTHER", other)
+        if other == name:
+            pytest.skip("the host has one client: nobody to keep it apart from")
+        said = answers(
+            NEIGHBOUR.format(
+                neighbour=f"client-{other}-neighbour.service",
+                probe=f"client-{name}-probe.service",
+                script=quoted(script),
+            )
+        )
+        faults += [f"a service of {name} {line}" for line in said.splitlines()]
+    assert not faults, "; ".join(faults)
+
+
+def quoted(script: str) -> str:
+    """One word of a shell's."""
+    return "'" + script.replace("'", "'\\''") + "'"
+
+
+@pytest.mark.pas("5.7.1")
+def test_a_client_has_its_share_and_no_more(answers: Answers, clients: tuple[Client, ...]) -> None:
+    """Memory, processors and processes of each client's services are limited as declared."""
+    faults = []
+    for client in clients:
+        unit = f"clients-{client['name']}.slice"
+        lines = answers(
+            f"systemctl show {unit} --property={','.join(LIMITS)},MemorySwapMax"
+        ).splitlines()
+        found = dict(line.split("=", 1) for line in lines)
+        wanted = {
+            "MemoryMax": str(client["memory_mb"] * MEBI),
+            "MemorySwapMax": "0",
+            "TasksMax": str(client["tasks"]),
+            "CPUQuotaPerSecUSec": span(client["cpu_percent"]),
+        }
+        faults += [
+            f"{unit} has {name}={found[name]}, not {value}"
+            for name, value in wanted.items()
+            if found[name] != value
+        ]
+    assert not faults, "; ".join(faults)
+
+
+def span(percent: int) -> str:
+    """A share of a second as systemd writes it: `500ms`, `1.500s`, `2s`."""
+    milliseconds = percent * 10
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    whole, rest = divmod(milliseconds, 1000)
+    return f"{whole}.{rest:03d}s" if rest else f"{whole}s"
+
+
+@pytest.mark.pas("5.7.1")
+def test_a_directory_is_its_clients_alone(answers: Answers, clients: tuple[Client, ...]) -> None:
+    """Nobody lists the clients, nor gets into a directory but whose it is."""
+    assert answers("stat --format='%U %a' /srv/clients").split() == ["root", "711"]
+    mounted = answers("findmnt --list --noheadings --output TARGET").splitlines()
+    container = answers("systemd-detect-virt --container || :").strip() != "none"
+    faults = []
+    for client in clients:
+        place = f"/srv/clients/{client['name']}"
+        theirs = container or place in mounted
+        wanted = [f"cli-{client['name']}", "700"] if theirs else ["root", "0"]
+        found = answers(f"stat --format='%U %a' {place}").split()
+        if found != wanted:
+            faults.append(f"{place} is {' '.join(found)}, not {' '.join(wanted)}")
+        faults += [
+            f"cli-{other['name']} lists {place}"
+            for other in clients
+            if other is not client
+            and answers(
+                f"setpriv --reuid=cli-{other['name']} --regid=cli-{other['name']} --clear-groups "
+                f"ls {place} > /dev/null 2>&1 && echo yes || :"
+            )
+        ]
+    assert not faults, "; ".join(faults)
+
+
+@pytest.mark.pas("5.7.1")
+def test_nobody_logs_in_as_a_client(answers: Answers, clients: tuple[Client, ...]) -> None:
+    """The account of a client is for services: no password, no shell, no group of others."""
+    entries, secrets = passwd(answers), shadow(answers)
+    faults = []
+    for client in clients:
+        account = f"cli-{client['name']}"
+        if account not in entries:
+            faults.append(f"there is no {account}")
+            continue
+        if not entries[account][6].endswith("/nologin"):
+            faults.append(f"{account} has the shell {entries[account][6]}")
+        if not secrets[account][1].startswith(("!", "*")):
+            faults.append(f"{account} has a password")
+        if (groups := answers(f"id -Gn {account}").split()) != [account]:
+            faults.append(f"{account} is in the groups {' '.join(groups)}")
+    assert not faults, "; ".join(faults)
+
+
+@pytest.mark.pas("5.7.1")
+def test_there_are_the_declared_clients_only(answers: Answers, declared: Declared) -> None:
+    """No account, directory, slice or unit is left of a client whom nobody declares."""
+    names = {client["name"] for client in declared.clients}
+    there = {
+        "account": {a.removeprefix("cli-") for a in passwd(answers) if a.startswith("cli-")},
+        "directory": set(answers("ls -A /srv/clients 2> /dev/null || :").split()),
+        "slice": set(
+            answers(
+                "cd /etc/systemd/system && ls -d clients-*.slice 2> /dev/null "
+                "| sed 's/^clients-//; s/[.]slice$//' || :"
+            ).split()
+        ),
+        "service": set(
+            answers(
+                "systemctl list-units --all --plain --no-legend 'client-*.service' "
+                "| cut -d- -f2 | sort -u"
+            ).split()
+        ),
+    }
+    faults = [
+        f"a {kind} of {name}, whom nobody declares"
+        for kind, found in there.items()
+        for name in sorted(found - names)
+    ]
+    assert not faults, "; ".join(faults)
