@@ -16,7 +16,6 @@ from orchestrator.cli.progress import Stages
 from orchestrator.cli.results import show_troubles
 from orchestrator.cli.terminal import console, print_json
 from orchestrator.errors import Interrupted
-from orchestrator.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -171,17 +170,14 @@ def _show(found: "DeviceList", to: "Console") -> None:
 
 def _ended(run_id: int, outcome: "PlayOutcome", name: str) -> int:
     from orchestrator.engine import PlayStatus
+    from orchestrator.runs import STATUS_OF_PLAY
 
     told = console(stderr=True)
     show_troubles(outcome, told)
     if outcome.status is PlayStatus.OK:
         told.print(f"the headers of {name} are in escrow")
     told.print(f"recorded as run {run_id} (pas-infra history {run_id})")
-    return {
-        PlayStatus.OK: ExitCode.OK,
-        PlayStatus.INCOMPLETE: ExitCode.INCOMPLETE,
-        PlayStatus.INTERRUPTED: ExitCode.INTERRUPTED,
-    }.get(outcome.status, ExitCode.ERROR)
+    return STATUS_OF_PLAY[outcome.status].exit_code
 
 
 def _strategy(name: str | None) -> "Strategy":

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from orchestrator.engine.connections import Connection
+from orchestrator.engine.connections import Connection, login_within
 
 T = TypeVar("T")
 _SSH_FAILED = 255
@@ -58,7 +58,7 @@ def _ask(connection: Connection, question: Question[T]) -> tuple[T | None, str]:
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=question.patience,
+            timeout=question.patience + login_within(),
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -60,7 +60,7 @@ class Connection:
     @property
     def ssh_batch(self) -> list[str]:
         """The same, over a connection of its own, and without a question that nobody answers."""
-        within = f"ConnectTimeout={_login_within()}"
+        within = f"ConnectTimeout={login_within()}"
         options = ("BatchMode=yes", within, "ControlPath=none", "LogLevel=ERROR")
         return ["ssh", *(part for option in options for part in ("-o", option)), *self.ssh[1:]]
 
@@ -71,7 +71,7 @@ class Connection:
                 [*self.ssh_batch, "true"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=4 * _login_within(),
+                timeout=45 + login_within(),
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -79,9 +79,11 @@ class Connection:
         return done.returncode == 0
 
 
-def _login_within() -> int:
+def login_within() -> int:
     """Seconds that a login may take: Ansible's, where somebody who knows slow hosts sets them."""
-    return max(_LOGIN_WITHIN, int(os.environ.get("ANSIBLE_TIMEOUT") or 0))
+    told = os.environ.get("ANSIBLE_TIMEOUT", "")
+    # What is no number Ansible refuses by itself.
+    return max(_LOGIN_WITHIN, int(told) if told.isdecimal() else 0)
 
 
 def connections(environment: Environment, hosts: Sequence[str]) -> list[Connection]:

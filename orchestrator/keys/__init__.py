@@ -1,4 +1,4 @@
-"""Keys of encrypted disks: seen, changed without a moment in which none opens, kept in escrow."""
+"""Keys of encrypted disks: seen, changed, kept in escrow."""
 
 from orchestrator.keys.change import Changed, Watching, change_passphrase, change_volume_key
 from orchestrator.keys.devices import Device, DeviceList, Slot, list_devices

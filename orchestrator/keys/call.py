@@ -1,16 +1,17 @@
 """What is asked of a host about its keys: a program and a request on stdin, JSON as the answer."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.engine import Connection, Question, ask
+from orchestrator.engine import Connection, Question, ask, printable
 from orchestrator.errors import Incomplete, PasInfraError
 
 _HOST = Path(__file__).with_name("host")
 # In the order of their imports; each is a module of the same name on the host.
-_MODULES = ("luks", "passphrase", "volume_key", "answers")
+_MODULES = ("luks", "volume_key", "passphrase", "answers")
 _PROGRAM = """\
 import json, sys, types
 for name, text in {sources!r}.items():
@@ -20,6 +21,7 @@ print(json.dumps(module.answer(json.loads({asked!r}))))
 """
 # Seconds: a key of argon2id takes about three, and a device with many slots tries each.
 _PATIENCE = 300.0
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def question(request: Mapping[str, object]) -> Question[dict[str, Any]]:
@@ -52,8 +54,15 @@ def call(connection: Connection, what: str, **request: object) -> dict[str, Any]
     said = given[connection.host]
     if "refused" in said:
         raise PasInfraError(
-            f"{connection.host}: {said['refused']}",
+            f"{connection.host}: {printable(str(said['refused']))}",
             where=str(request.get("uuid", connection.address)),
             next_step="pas-infra keys status shows what is there",
+        )
+    # It goes on to Ansible, which would take an expression for one of its own.
+    if not _SHA256.fullmatch(str(said.get("sha256", "0" * 64))):
+        raise PasInfraError(
+            f"{connection.host} gives no sum of a header: {printable(str(said['sha256']))}",
+            where=connection.address,
+            next_step="find out who has changed its programs",
         )
     return said

@@ -1,13 +1,22 @@
-"""Change the keys of a host's encrypted disks; at every moment one that is known opens each."""
+"""Change the keys of a host's encrypted disks, each into escrow before the next."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.engine import Connection, OnProgress, PlayOutcome, Strategy, connections
+from orchestrator.engine import (
+    Connection,
+    OnProgress,
+    PlayOutcome,
+    PlayStatus,
+    Strategy,
+    connections,
+    printable,
+)
 from orchestrator.environment import Environment, Host
-from orchestrator.errors import PasInfraError
+from orchestrator.errors import Incomplete, PasInfraError
 from orchestrator.keys import escrow
 from orchestrator.keys.call import call
 from orchestrator.keys.devices import Device
@@ -16,7 +25,9 @@ from orchestrator.runs import Recorder, recorded
 from orchestrator.unlock import declared_passphrases, settings
 
 _MEASURES = ("6.4.1", "6.4.2")
-_BETWEEN = 3.0  # seconds between two looks at how far a disk is
+_LEAST_LETTERS = 32  # of a passphrase, as role installation demands
+_BETWEEN = 15.0  # seconds between two looks at how far a disk is
+_SILENCES = 20  # looks in a row that may go unanswered
 
 
 @dataclass(frozen=True)
@@ -30,11 +41,47 @@ class Watching:
 
 @dataclass(frozen=True)
 class Changed:
-    """What was done, a sentence for each device, and what became of the headers' escrow."""
+    """What was done, a sentence for each device; `outcome` is the last header's way to escrow."""
 
     run_id: int
     done: tuple[str, ...]
     outcome: PlayOutcome
+
+
+@dataclass
+class _Work:
+    """One host whose keys are changed, device by device, each into escrow before the next."""
+
+    environment: Environment
+    host: Host
+    strategy: Strategy
+    watching: Watching
+    run: Recorder
+    connection: Connection
+    done: list[str]
+
+    def keep(self, device: Device, sentence: str, *, changed: bool) -> None:
+        self.run.keep(
+            TaskResult(
+                host=device.host,
+                role="",
+                task=sentence,
+                action="cryptsetup",
+                status=TaskStatus.CHANGED if changed else TaskStatus.OK,
+                measures=_MEASURES,
+            )
+        )
+        self.watching.tell(sentence)
+        self.done.append(sentence)
+
+    def escrow(self, sums: Mapping[str, str]) -> PlayOutcome:
+        self.watching.stage("escrow")
+        return escrow.replace(
+            self.environment, self.host, self.strategy, sums, self.run, self.watching.progress
+        )
+
+    def ended(self, outcome: PlayOutcome) -> Changed:
+        return Changed(self.run.id, tuple(self.done), outcome)
 
 
 def change_passphrase(
@@ -50,29 +97,22 @@ def change_passphrase(
     Cut short anywhere, either opens each disk, and the next call goes on. Raises PasInfraError when
     neither opens one, and when a key is there that neither is: nobody may destroy an unknown one.
     """
-    options = {"hosts": [host.name], "what": "passphrase"}
-    with recorded(environment, "keys rotate", options) as run:
-        connection = connections(environment, [host.name])[0]
+    with _working(environment, host, strategy, watching, "passphrase") as work:
         new, *others = declared_passphrases(environment, host)
         former = others[0] if others else ""
-        if new == former:
-            raise PasInfraError(
-                f"the former passphrase of {host.name} is the declared one",
-                where=environment.directory,
-                next_step="vault a new one as installation_passphrase (docs/how-to/keys.md)",
-            )
+        _judge(environment, host, new, former)
         derivation = _derivation(environment, host)
-        done, sums = [], {}
-        for device in escrow.devices_of(connection, uuids):
+        for device in escrow.devices_of(work.connection, uuids):
             watching.stage(f"passphrase of {device.path}")
             said = call(
-                connection, "passphrase", uuid=device.uuid, new=new, former=former,
+                work.connection, "passphrase", uuid=device.uuid, new=new, former=former,
                 derivation=derivation,
             )  # fmt: skip
-            sentence = passphrase_sentence(device.path, said)
-            _keep(run, device, sentence, changed=said["added"] or bool(said["removed"]))
-            watching.tell(sentence)
-            done.append(sentence)
+            changed = said["added"] or bool(said["removed"])
+            work.keep(device, passphrase_sentence(device.path, said), changed=changed)
+            outcome = work.escrow({device.uuid: said["sha256"]})
+            if outcome.status is not PlayStatus.OK:
+                break
             if strangers := said["strangers"]:
                 raise PasInfraError(
                     f"{device.path} of {host.name} has keys that are neither the declared "
@@ -81,10 +121,7 @@ def change_passphrase(
                     next_step="find out whose they are; installation_former_passphrase lets this "
                     "command remove one, and on the host cryptsetup luksKillSlot does",
                 )
-            sums[device.uuid] = str(said["sha256"])
-        watching.stage("escrow")
-        outcome = escrow.replace(environment, host, strategy, sums, run, watching.progress)
-        return Changed(run.id, tuple(done), outcome)
+        return work.ended(outcome)
 
 
 def change_volume_key(
@@ -99,41 +136,69 @@ def change_volume_key(
     """Encrypt the host's disks anew, under a new volume key each, while they are used; recorded.
 
     A unit of the host does it: whoever stops this call stops only to watch, and the next one goes
-    on. Raises PasInfraError when a header is not in escrow as it is: what was cut short before is
-    to be ended first.
+    on, also when it has ended meanwhile. `between` are seconds between two looks. Raises
+    PasInfraError when a header is not in escrow as it is, and when the change stops.
     """
-    options = {"hosts": [host.name], "what": "volume key"}
-    with recorded(environment, "keys rotate", options) as run:
-        connection = connections(environment, [host.name])[0]
+    with _working(environment, host, strategy, watching, "volume key") as work:
         passphrase = declared_passphrases(environment, host)[0]
-        chosen = in_order(escrow.devices_of(connection, uuids))
+        chosen = in_order(escrow.devices_of(work.connection, uuids))
         asked = {
             "passphrase": passphrase,
             "derivation": _derivation(environment, host),
             **_cipher(environment, host),
         }
-        done, sums = [], {}
+        if not any(device.under_way or device.awaits_escrow for device in chosen):
+            # What the host notes to be in escrow is looked for there before it becomes the last.
+            outcome = work.escrow({})
+            if outcome.status is not PlayStatus.OK:
+                return work.ended(outcome)
         for device in chosen:
             watching.stage(f"volume key of {device.path}")
-            before = call(connection, "look", uuid=device.uuid)
-            said = call(connection, "reencrypt", uuid=device.uuid, **asked)
+            said = call(work.connection, "reencrypt", uuid=device.uuid, **asked)
             if device.under_way:
                 watching.tell(f"{device.path}: goes on where it was")
-            said = _watch(connection, device, said, watching.stage, between)
-            if not device.under_way and said["volume_key"] == before["volume_key"]:
+            if said["running"]:
+                said = _watch(work.connection, device, watching.stage, between)
+            if not said["awaits_escrow"]:
                 raise PasInfraError(
-                    f"{device.path} of {host.name} still has its former volume key",
-                    where=said["said"] or device.uuid,
-                    next_step="the same command again",
+                    f"the change of the volume key of {device.path} of {host.name} has stopped: "
+                    f"{printable(str(said['said'])) or 'cryptsetup says nothing'}",
+                    where=device.uuid,
+                    next_step="the same command goes on where it stopped; if it was killed, first "
+                    "restart the host: until then a part of the disk waits for it",
                 )
             sentence = f"{device.path} is encrypted under a new volume key"
-            _keep(run, device, sentence, changed=True)
-            watching.tell(sentence)
-            done.append(sentence)
-            sums[device.uuid] = str(said["sha256"])
-        watching.stage("escrow")
-        outcome = escrow.replace(environment, host, strategy, sums, run, watching.progress)
-        return Changed(run.id, tuple(done), outcome)
+            work.keep(device, sentence, changed=True)
+            outcome = work.escrow({device.uuid: said["sha256"]})
+            if outcome.status is not PlayStatus.OK:
+                break
+            call(work.connection, "escrowed", uuid=device.uuid)
+        return work.ended(outcome)
+
+
+@contextmanager
+def _working(
+    environment: Environment, host: Host, strategy: Strategy, watching: Watching, what: str
+) -> Iterator[_Work]:
+    options = {"hosts": [host.name], "what": what}
+    with recorded(environment, "keys rotate", options) as run:
+        connection = connections(environment, [host.name])[0]
+        yield _Work(environment, host, strategy, watching, run, connection, [])
+
+
+def _judge(environment: Environment, host: Host, new: str, former: str) -> None:
+    """Raises PasInfraError for a passphrase that is too short, or no other one."""
+    if new == former:
+        what = f"the former passphrase of {host.name} is the declared one"
+    elif len(new) < _LEAST_LETTERS:
+        what = f"the declared passphrase of {host.name} has fewer than {_LEAST_LETTERS} characters"
+    else:
+        return
+    raise PasInfraError(
+        what,
+        where=environment.directory,
+        next_step="vault a new one as installation_passphrase (docs/how-to/keys.md)",
+    )
 
 
 def passphrase_sentence(path: str, said: Mapping[str, Any]) -> str:
@@ -158,42 +223,41 @@ def progress_sentence(path: str, progress: Mapping[str, Any] | None) -> str:
 
 
 def in_order(chosen: tuple[Device, ...]) -> list[Device]:
-    """What is under way first; raises PasInfraError when a header is not in escrow as it is."""
-    for device in chosen:
-        if not device.under_way and not device.in_escrow:
+    """What was begun first; raises PasInfraError when a header is not in escrow as it is."""
+    begun = [device for device in chosen if device.under_way or device.awaits_escrow]
+    others = [device for device in chosen if device not in begun]
+    for device in others:
+        if not device.in_escrow:
             raise PasInfraError(
                 f"{device.path} of {device.host}: {device.faults[0]}",
                 where=device.uuid,
                 next_step=f"pas-infra keys escrow {device.host} proves what is there and keeps it; "
                 "then the same command again",
             )
-    return sorted(chosen, key=lambda device: not device.under_way)
+    return begun + others
 
 
 def _watch(
-    connection: Connection,
-    device: Device,
-    said: dict[str, Any],
-    stage: Callable[[str], None],
-    between: float,
+    connection: Connection, device: Device, stage: Callable[[str], None], between: float
 ) -> dict[str, Any]:
-    shown = ""
-    while said["running"]:
+    """Tell how far it is until it ends; then all that can be said of it."""
+    shown, silences = "", 0
+    while True:
+        time.sleep(between)
+        try:
+            said = call(connection, "look", uuid=device.uuid, whole=False)
+        except Incomplete:
+            silences += 1
+            if silences > _SILENCES:
+                raise
+            continue
+        silences = 0
+        if not said["running"]:
+            return call(connection, "look", uuid=device.uuid)
         now = progress_sentence(device.path, said["progress"])
         if now != shown:
             stage(now)
             shown = now
-        time.sleep(between)
-        said = call(connection, "look", uuid=device.uuid)
-    if said["failed"] or said["under_way"]:
-        raise PasInfraError(
-            f"the change of the volume key of {device.path} of {connection.host} has stopped: "
-            f"{said['said'] or 'cryptsetup says nothing'}",
-            where=device.uuid,
-            next_step="the same command goes on where it stopped; the passphrase opens the disk "
-            "meanwhile, too",
-        )
-    return said
 
 
 def _derivation(environment: Environment, host: Host) -> dict[str, int]:
@@ -203,23 +267,8 @@ def _derivation(environment: Environment, host: Host) -> dict[str, int]:
 
 
 def _cipher(environment: Environment, host: Host) -> dict[str, object]:
-    found = settings(
-        environment, host.name, "installation_cipher", "installation_key_bits"
-    )  # fmt: skip
+    found = settings(environment, host.name, "installation_cipher", "installation_key_bits")
     return {
         "cipher": str(found["installation_cipher"]),
         "key_bits": int(found["installation_key_bits"]),
     }
-
-
-def _keep(run: Recorder, device: Device, sentence: str, *, changed: bool) -> None:
-    run.keep(
-        TaskResult(
-            host=device.host,
-            role="",
-            task=sentence,
-            action="cryptsetup",
-            status=TaskStatus.CHANGED if changed else TaskStatus.OK,
-            measures=_MEASURES,
-        )
-    )

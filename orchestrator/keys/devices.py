@@ -8,6 +8,9 @@ from orchestrator.engine import Connection, ask, printable
 from orchestrator.exit_codes import ExitCode
 from orchestrator.keys.call import question
 
+# Of a device that cannot be read nothing is known but that.
+_NO_HEADER: Mapping[str, Any] = {"segments": {}, "keyslots": {}, "config": {}}
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -24,7 +27,8 @@ class Device:
     """An encrypted device, as its header says.
 
     `opened` are the names under which the kernel has it open; `in_escrow` is None where no header
-    of it is kept, and False where it is another one; `under_way` is a change of its volume key.
+    of it is kept, and False where it is another one; `under_way` is a change of its volume key,
+    and one that `awaits_escrow` has ended. Of one that is `unreadable`, that says why.
     """
 
     host: str
@@ -36,14 +40,20 @@ class Device:
     slots: tuple[Slot, ...]
     in_escrow: bool | None
     under_way: bool
+    awaits_escrow: bool = False
+    unreadable: str = ""
 
     @property
     def faults(self) -> tuple[str, ...]:
         """What somebody has to do about its keys."""
         found = []
+        if self.unreadable:
+            return (f"its header cannot be read: {self.unreadable}",)
         if self.under_way:
             # Each of its keys is there twice meanwhile, for what is done and for what is not.
             return ("its volume key is being changed",)
+        if self.awaits_escrow:
+            return ("its volume key was changed, and its new header is not in escrow yet",)
         if self.in_escrow is None:
             found.append("its header is not in escrow")
         elif not self.in_escrow:
@@ -90,12 +100,12 @@ def read_devices(host: str, answer: Mapping[str, Any]) -> list[Device]:
 
 
 def _device(host: str, said: Mapping[str, Any], noted: Mapping[str, str]) -> Device:
-    header = said["header"]
+    header = said.get("header", _NO_HEADER)
+    known = noted.get(said["uuid"])
     segments = list(header["segments"].values())
     # Where a device is being re-encrypted, cryptsetup keeps its state in a slot of another kind.
     keys = {n: slot for n, slot in header["keyslots"].items() if slot["type"] == "luks2"}
     mandatory = header["config"].get("requirements", {}).get("mandatory", [])
-    known = noted.get(said["uuid"])
     return Device(
         host=host,
         path=printable(said["path"]),
@@ -104,8 +114,10 @@ def _device(host: str, said: Mapping[str, Any], noted: Mapping[str, str]) -> Dev
         cipher=printable(segments[0].get("encryption", "none") if segments else "none"),
         key_bits=max((slot["key_size"] * 8 for slot in keys.values()), default=0),
         slots=tuple(_slot(number, keys[number]["kdf"]) for number in sorted(keys, key=int)),
-        in_escrow=None if known is None else known == said["sha256"],
+        in_escrow=None if known is None else known == said.get("sha256"),
         under_way=any(name.startswith("online-reencrypt") for name in mandatory),
+        awaits_escrow=bool(said.get("awaits_escrow")),
+        unreadable=printable(said.get("unreadable", "")),
     )
 
 

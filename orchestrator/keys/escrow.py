@@ -8,6 +8,7 @@ from orchestrator.engine import (
     OnProgress,
     PlayOutcome,
     PlayRequest,
+    PlayStatus,
     Strategy,
     connections,
     play,
@@ -52,15 +53,11 @@ def keep_in_escrow(
         sums = {}
         for device in chosen:
             said = call(connection, "prove", uuid=device.uuid, passphrase=passphrase)
-            if said["under_way"]:
-                raise PasInfraError(
-                    f"the volume key of {device.path} of {host.name} is being changed",
-                    where=device.uuid,
-                    next_step=f"pas-infra keys rotate {host.name} --volume-key goes on, and puts "
-                    "its header into escrow",
-                )
-            sums[device.uuid] = str(said["sha256"])
+            sums[device.uuid] = said["sha256"]
         outcome = replace(environment, host, strategy, sums, run, progress)
+        if outcome.status is PlayStatus.OK:
+            for device in chosen:
+                call(connection, "escrowed", uuid=device.uuid)
         return Proven(run.id, chosen, outcome)
 
 
@@ -101,4 +98,4 @@ def devices_of(connection: Connection, uuids: tuple[str, ...]) -> tuple[Device, 
             where=connection.address,
             next_step="pas-infra keys status lists them",
         )
-    return tuple(by_uuid[uuid] for uuid in uuids or by_uuid)
+    return tuple(by_uuid[uuid] for uuid in dict.fromkeys(uuids or by_uuid))

@@ -1,8 +1,9 @@
 """A change of a disk's passphrase that is killed anywhere: one of the two opens the disk.
 
-With the cryptsetup of this machine, on a file; `tests/e2e/lab/test_keys.py` has a server's disk.
+With the cryptsetup of this machine, on a file; tests/e2e/lab/test_disk_keys.py has a server's disk.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import pytest
 from orchestrator.keys.call import question
 from orchestrator.keys.host import luks
 
+LOCK = Path("/run/lock/pas-infra-keys")
 COST = {"memory_mib": 32, "iterations": 4, "threads": 1}
 
 
@@ -104,6 +106,28 @@ def test_no_key_goes_that_nobody_knows(device: str) -> None:
     assert said["strangers"] == [1]
     assert luks.opened_by(device, "of somebody else's") == 1
     assert luks.opened_by(device, "former") is None
+
+
+def test_a_slot_that_opens_no_data_is_nobodys(device: str) -> None:
+    """As a change of the volume key leaves one that is cut short before it has begun."""
+    with luks.pipe("former") as key:
+        luks.cryptsetup(
+            "luksAddKey", "--batch-mode", "--unbound", "--key-size", "512", *luks.cost(COST),
+            device, key.path, pipes=(key,),
+        )  # fmt: skip
+    assert len(slots(device)) == 2
+    said = changed(device)
+    assert said["strangers"] == []
+    assert slots(device) == [str(said["slot"])]
+
+
+def test_two_calls_never_work_at_once(device: str) -> None:
+    before = luks.header_sum(device)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = changed(device)
+    assert "another call changes keys here" in str(said["refused"])
+    assert luks.header_sum(device) == before
 
 
 def test_two_wrong_passphrases_change_nothing(device: str) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.engine import Connection
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
-from orchestrator.keys.call import question
+from orchestrator.keys.call import call, question
 from orchestrator.keys.change import in_order, passphrase_sentence, progress_sentence
 from orchestrator.keys.devices import Device, DeviceList, read_devices
 
@@ -19,7 +21,7 @@ HEADERS = Path(__file__).parent / "headers"
 UUID = "0b1c5b0e-0a6c-4d8b-9a57-4f2c7a0d9e11"
 
 
-def said(header: str, noted: str | None = "sum") -> dict[str, Any]:
+def said(header: str, noted: str | None = "sum", *, awaits_escrow: bool = False) -> dict[str, Any]:
     """A host's answer: one device with this header, and what it noted to be in escrow."""
     device = {
         "uuid": UUID,
@@ -27,6 +29,7 @@ def said(header: str, noted: str | None = "sum") -> dict[str, Any]:
         "opened": ["system_crypt"],
         "header": json.loads((HEADERS / f"{header}.json").read_text()),
         "sha256": "sum",
+        "awaits_escrow": awaits_escrow,
     }
     return {"noted": {} if noted is None else {UUID: noted}, "devices": [device]}
 
@@ -61,6 +64,21 @@ def test_what_somebody_has_to_do_is_said(
     assert device.faults == faults
     expected = ExitCode.FINDINGS if faults else ExitCode.OK
     assert DeviceList((device,), {}).exit_code is expected
+
+
+def test_a_change_that_ended_unwatched_is_told_from_one_by_somebody_else() -> None:
+    (device,) = read_devices("rbx7", said("plain", "other", awaits_escrow=True))
+    assert device.faults == ("its volume key was changed, and its new header is not in escrow yet",)
+    assert in_order((device,)) == [device]
+
+
+def test_a_device_that_cannot_be_read_hides_no_other() -> None:
+    answer = said("plain")
+    unreadable = {"uuid": "1", "path": "/dev/old", "opened": [], "unreadable": "no LUKS2 \x1b[2J"}
+    answer["devices"].append(unreadable)
+    sound, faulty = read_devices("rbx7", answer)
+    assert not sound.faults
+    assert faulty.faults == ("its header cannot be read: no LUKS2 �[2J",)
 
 
 def test_a_host_that_says_nothing_is_no_host_in_order() -> None:
@@ -123,6 +141,25 @@ def test_a_change_is_told(answer: dict[str, Any], sentence: str) -> None:
 )
 def test_progress_is_told(progress: dict[str, str] | None, sentence: str) -> None:
     assert progress_sentence("D", progress) == sentence
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        ({"sha256": "{{ lookup('pipe', 'id') }}"}, "gives no sum of a header: {{"),
+        ({"refused": "no\x1b[2J"}, "rbx7: no�[2J"),
+    ],
+)
+def test_what_a_host_says_is_not_executed_here(
+    answer: dict[str, str], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f"#!/bin/sh\ncat > /dev/null\ncat <<'END'\n{json.dumps(answer)}\nEND\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(PasInfraError) as refused:
+        call(Connection("rbx7", "198.18.0.11", 22, "", ""), "look", uuid="1")
+    assert what in refused.value.what
 
 
 def test_a_passphrase_of_any_letters_is_data() -> None:

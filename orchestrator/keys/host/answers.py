@@ -1,14 +1,18 @@
 """What a host is asked about its encrypted devices, and what it answers. Runs there, as root."""
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from orchestrator.keys.host.luks import Refused, device_of, header_sum, listed, metadata
 from orchestrator.keys.host.passphrase import change_passphrase, prove
-from orchestrator.keys.host.volume_key import look, reencrypt
+from orchestrator.keys.host.volume_key import awaits_escrow, escrowed, look, reencrypt
 
+_LOCK = Path("/run/lock/pas-infra-keys")
+_CHANGING = ("passphrase", "reencrypt", "prove")
 _NOTE = Path("/etc/pas-infra/escrow.json")  # written by role encryption
 
 
@@ -21,13 +25,26 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         "reencrypt": reencrypt,
         "look": look,
         "prove": prove,
+        "escrowed": escrowed,
     }
-    if "uuid" in request:
-        request["device"] = device_of(request.pop("uuid"))
     try:
-        return actions[what](**request)
+        if "uuid" in request:
+            request["device"] = device_of(request.pop("uuid"))
+        with alone() if what in _CHANGING else contextlib.nullcontext():
+            return actions[what](**request)
     except Refused as why:
         return {"refused": str(why)}
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Raises Refused while another call works here: whoever asked for it may be gone."""
+    with _LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused("another call changes keys here: wait until it has ended") from None
+        yield
 
 
 def status() -> dict[str, Any]:
@@ -40,11 +57,13 @@ def status() -> dict[str, Any]:
 
 
 def described(uuid: str, path: str, opened: list[str]) -> dict[str, Any]:
-    """One device; what its header says is cryptsetup's own JSON."""
-    return {
-        "uuid": uuid,
-        "path": path,
-        "opened": opened,
-        "header": metadata(path),
-        "sha256": header_sum(path),
-    }
+    """One device; what its header says is cryptsetup's own JSON, or why it cannot be read."""
+    found = {"uuid": uuid, "path": path, "opened": opened}
+    try:
+        return found | {
+            "header": metadata(path),
+            "sha256": header_sum(path),
+            "awaits_escrow": awaits_escrow(path),
+        }
+    except Refused as why:
+        return found | {"unreadable": str(why)}

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 _WRONG = 2  # cryptsetup: no key slot opens with this passphrase
+# What it says in place of that where slots of no data are beside the others.
+_NO_SLOT = "No usable keyslot"
 _UNDER_WAY = "online-reencrypt"  # the requirement that a header has while it is re-encrypted
 
 
@@ -34,7 +36,11 @@ def listed() -> list[dict[str, Any]]:
             if node["fstype"] == "crypto_LUKS":
                 opened = [child["name"] for child in children if child["type"] == "crypt"]
                 one = {"uuid": node["uuid"], "path": node["path"], "opened": opened}
-                found.setdefault(node["uuid"], one)
+                if found.setdefault(node["uuid"], one)["path"] != node["path"]:
+                    raise Refused(
+                        f"{found[node['uuid']]['path']} and {node['path']} say that they are the "
+                        "same encrypted device: remove the copy, or give it a UUID of its own"
+                    )
             look_below(children)
 
     look_below(tree["blockdevices"])
@@ -42,8 +48,11 @@ def listed() -> list[dict[str, Any]]:
 
 
 def device_of(uuid: str) -> str:
-    """The path of a device; raises LookupError for one that is not there."""
-    return next(str(one["path"]) for one in listed() if one["uuid"] == uuid)
+    """The path of a device; raises Refused for one that is not there."""
+    for one in listed():
+        if one["uuid"] == uuid:
+            return str(one["path"])
+    raise Refused(f"there is no encrypted device {uuid}")
 
 
 def metadata(device: str) -> dict[str, Any]:
@@ -79,7 +88,7 @@ def opened_by(device: str, passphrase: str, slot: int | None = None) -> int | No
              device],
             pass_fds=(key.number,), capture_output=True, text=True, check=False, env=_environment(),
         )  # fmt: skip
-    if done.returncode == _WRONG:
+    if done.returncode == _WRONG or _NO_SLOT in done.stderr:
         return None
     found = re.search(r"[Kk]ey slot (\d+) unlocked", done.stdout + done.stderr)
     if done.returncode != 0 or not found:

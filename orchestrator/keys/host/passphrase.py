@@ -14,6 +14,7 @@ from orchestrator.keys.host.luks import (
     run,
     under_way,
 )
+from orchestrator.keys.host.volume_key import drop_abandoned, runs
 
 _MARK = "pas-infra-former"  # the type of a token
 
@@ -26,8 +27,7 @@ def change_passphrase(
     Cut short anywhere, one of the two opens it, and the next call goes on. A slot that neither
     opens is left alone and reported as `strangers`.
     """
-    if under_way(device):
-        raise Refused("its volume key is being changed: end that first")
+    refuse_meanwhile(device)
     slot = opened_by(device, new)
     added = slot is None
     if added:
@@ -41,18 +41,19 @@ def change_passphrase(
         slot = opened_by(device, new)
     if slot is None:
         raise Refused("the new passphrase was added, and does not open it: the former one stays")
+    drop_abandoned(device, new)
     others = [int(number) for number in metadata(device)["keyslots"] if int(number) != slot]
     marked = marked_slots(device)
     removed = [
         other
         for other in sorted(others)
-        if other in marked or (former and opened_by(device, former, slot=other) is not None)
+        if other in marked
+        or any(opened_by(device, word, slot=other) is not None for word in (former, new))
     ]
     if set(removed) - marked:
         mark(device, removed)
     for other in removed:
         with pipe(new) as key:
-            # It asks for a passphrase that remains, so the last one cannot go.
             cryptsetup(
                 "luksKillSlot", "--batch-mode", "--key-file", key.path, device, str(other),
                 pipes=(key,),
@@ -96,7 +97,14 @@ def unmark(device: str) -> None:
 
 def prove(device: str, passphrase: str) -> dict[str, Any]:
     """The header's sum, when the passphrase opens it; raises Refused when it does not."""
+    refuse_meanwhile(device)
     before = header_sum(device)
     if opened_by(device, passphrase) is None:
         raise Refused("the declared passphrase does not open it")
-    return {"sha256": before, "under_way": under_way(device)}
+    return {"sha256": before}
+
+
+def refuse_meanwhile(device: str) -> None:
+    """Raises Refused while the volume key is being changed, or that was cut short."""
+    if runs(device) or under_way(device):
+        raise Refused("its volume key is being changed: end that first, with rotate --volume-key")

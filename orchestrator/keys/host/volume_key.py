@@ -1,24 +1,31 @@
 """Another volume key for a LUKS device, while it is used. Runs on the host, as root."""
 
+import contextlib
 import json
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestrator.keys.host.luks import (
     Refused,
     cost,
+    cryptsetup,
     header_sum,
     metadata,
     opened_by,
+    pipe,
     run,
     under_way,
 )
 
 _RUN = Path("/run/pas-infra/reencrypt")
-_READER_WITHIN = 60.0  # seconds
+# What must outlive a start: a change has ended, and its header is not in escrow yet.
+_KEPT = Path("/var/lib/pas-infra/reencrypt")
+_READER_WITHIN = 60  # seconds
+_RUNNING = ("active", "activating", "deactivating")
 
 
 def reencrypt(
@@ -26,32 +33,46 @@ def reencrypt(
 ) -> dict[str, Any]:
     """Begin to change the volume key, or go on where it was cut short; then see `look`.
 
-    It runs as a unit of its own: whoever asked for it may leave.
+    It runs as a unit of its own: whoever asked for it may leave. One that has ended and waits for
+    its escrow (see `escrowed`) is not begun again.
     """
-    state = look(device)
-    if state["running"]:
-        return state
-    slots = metadata(device)["keyslots"]
+    if runs(device) or awaits_escrow(device):
+        return look(device)
     resumed = under_way(device)
     if not resumed:
         if opened_by(device, passphrase) is None:
             raise Refused("the declared passphrase does not open it")
-        if len(slots) != 1:
-            raise Refused(f"{len(slots)} keys open it, and one only would be carried over")
+        drop_abandoned(device, passphrase)
+        if (count := len(metadata(device)["keyslots"])) != 1:
+            raise Refused(f"{count} keys open it, and one only would be carried over")
+        note = note_of(device)
+        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        note.write_text(json.dumps(volume_key(device)), "utf-8")
+    options = ["--resume-only"] if resumed else [
+        *cost(derivation), "--cipher", cipher, "--key-size", str(key_bits),
+    ]  # fmt: skip
+    start(device, passphrase, options)
+    return look(device)
+
+
+def start(device: str, passphrase: str, options: Sequence[str]) -> None:
+    """Start the unit, and give it its key through a pipe with a name."""
     _RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
     unit, key = unit_of(device), _RUN / f"{unit_of(device)}.key"
     # A failed one stays listed until somebody has seen it.
     subprocess.run(["systemctl", "reset-failed", unit], capture_output=True, check=False)
     key.unlink(missing_ok=True)
     os.mkfifo(key, 0o600)
-    options = ["--resume-only"] if resumed else [
-        *cost(derivation), "--cipher", cipher, "--key-size", str(key_bits),
-    ]  # fmt: skip
     try:
         run(
-            "systemd-run", "--quiet", f"--unit={unit}",
+            "systemd-run", "--quiet", "--no-block", f"--unit={unit}",
             "--description=A new volume key for an encrypted disk",
-            "--property=LimitCORE=0", "--property=SendSIGKILL=no",
+            # Killed, it leaves a part of the disk that nobody can read until the next start.
+            "--property=OOMScoreAdjust=-1000", "--property=SendSIGKILL=no",
+            # Swap may lie on this very disk, which it suspends part by part.
+            "--property=MemorySwapMax=0", "--property=LimitCORE=0",
+            # It waits for its key before it is executed, and for no longer than this.
+            "--property=Type=exec", f"--property=TimeoutStartSec={_READER_WITHIN}",
             f"--property=StandardInput=file:{key}",
             f"--property=StandardOutput=truncate:{progress_of(device)}",
             f"--property=StandardError=truncate:{errors_of(device)}",
@@ -61,30 +82,79 @@ def reencrypt(
         write_when_read(key, passphrase.encode())
     finally:
         key.unlink()
-    return look(device) | {"resumed": resumed}
 
 
-def look(device: str) -> dict[str, Any]:
-    """How far the change of the volume key is; `progress` is cryptsetup's own, None before any."""
-    shown = run(
-        "systemctl", "show", unit_of(device), "--property=ActiveState,Result"
-    ).splitlines()  # fmt: skip
-    state = dict(line.split("=", 1) for line in shown)
-    running = state["ActiveState"] in ("active", "activating", "deactivating")
+def look(device: str, *, whole: bool = True) -> dict[str, Any]:
+    """How far the change of the volume key is; `progress` is cryptsetup's own, None before any.
+
+    Without `whole` nothing is said of the header, which costs time.
+    """
     lines = read(progress_of(device)).splitlines()
-    try:
-        progress = json.loads(lines[-1]) if lines else None
-    except ValueError:  # a line that is being written
-        progress = None
-    return {
-        "running": running,
-        "failed": state["ActiveState"] == "failed",
+    progress = None
+    with contextlib.suppress(ValueError, IndexError):  # the last line may be half written
+        progress = json.loads(lines[-1])
+    state = state_of(device)
+    found = {
+        "running": state in _RUNNING,
+        "failed": state == "failed",
         "said": read(errors_of(device)).strip(),
-        "under_way": under_way(device),
         "progress": progress,
-        "volume_key": volume_key(device),
+    }
+    if not whole:
+        return found
+    return found | {
+        "under_way": under_way(device),
+        "awaits_escrow": awaits_escrow(device),
         "sha256": header_sum(device),
     }
+
+
+def runs(device: str) -> bool:
+    """Whether its volume key is being changed at this moment."""
+    return state_of(device) in _RUNNING
+
+
+def state_of(device: str) -> str:
+    """The state of the unit, as systemd calls it; without systemd there is none."""
+    if not Path("/run/systemd/system").exists():
+        return "inactive"
+    return run("systemctl", "show", unit_of(device), "--property=ActiveState", "--value").strip()
+
+
+def awaits_escrow(device: str) -> bool:
+    """Whether its volume key was changed, and its new header is not in escrow yet."""
+    former = read(note_of(device))
+    return bool(former) and not under_way(device) and json.loads(former) != volume_key(device)
+
+
+def escrowed(device: str) -> dict[str, Any]:
+    """Forget a change that has ended: its header is in escrow."""
+    if awaits_escrow(device):
+        note_of(device).unlink()
+    return {}
+
+
+def drop_abandoned(device: str, passphrase: str) -> None:
+    """Remove slots that open no data: those of a change that was cut short before it began."""
+    header = metadata(device)
+    abandoned = {
+        slot
+        for digest in header["digests"].values()
+        if not digest["segments"]
+        for slot in digest["keyslots"]
+        if slot in header["keyslots"]
+    }
+    for slot in sorted(abandoned):
+        with pipe(passphrase) as key:
+            cryptsetup(
+                "luksKillSlot", "--batch-mode", "--key-file", key.path, device, slot, pipes=(key,)
+            )
+
+
+def volume_key(device: str) -> list[str]:
+    """What tells one volume key from another: the digests that the header has to prove it by."""
+    digests = metadata(device)["digests"].values()
+    return sorted(str(digest["digest"]) for digest in digests if digest["segments"])
 
 
 def write_when_read(fifo: Path, content: bytes) -> None:
@@ -103,14 +173,19 @@ def write_when_read(fifo: Path, content: bytes) -> None:
         return
 
 
-def volume_key(device: str) -> list[str]:
-    """What tells one volume key from another: the digests that the header has to prove it by."""
-    return sorted(str(digest["digest"]) for digest in metadata(device)["digests"].values())
-
-
 def unit_of(device: str) -> str:
     """The name of the unit that changes the volume key of a device."""
-    return f"pas-infra-reencrypt-{run('cryptsetup', 'luksUUID', device).strip()}.service"
+    return f"pas-infra-reencrypt-{uuid_of(device)}.service"
+
+
+def uuid_of(device: str) -> str:
+    """The UUID that its header has."""
+    return run("cryptsetup", "luksUUID", device).strip()
+
+
+def note_of(device: str) -> Path:
+    """Where the volume key before the change is noted, by its digest."""
+    return _KEPT / f"{uuid_of(device)}.json"
 
 
 def progress_of(device: str) -> Path:

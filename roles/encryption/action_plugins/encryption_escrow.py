@@ -41,18 +41,26 @@ class ActionModule(ActionBase):
             there = self._on_host(known={u: s for u, s in kept.items() if u not in replaced})
             if there.get("failed"):
                 return {**result, **there}
-            said = self._compare(directory, kept, there["headers"], proven)
+            said, others = self._compare(directory, kept, there["headers"], proven)
         except OSError as error:
             raise AnsibleActionFail(
                 f"the control node cannot keep headers: {error}. Give this account a directory of "
                 "its own, encryption_escrow_directory"
             ) from error
-        # A header that has vanished from its disk stays noted, and a check says so.
-        noted = kept | {uuid: header["sha256"] for uuid, header in there["headers"].items()}
+        # A header that has vanished, or is another one, stays noted as it was: a check says so.
+        sums = {uuid: header["sha256"] for uuid, header in there["headers"].items()}
+        noted = kept | {uuid: sum_ for uuid, sum_ in sums.items() if uuid not in others}
         if there["noted"] != noted:
             said.append("the note of them on the host")
             if not self._task.check_mode and (done := self._on_host(noted=noted)).get("failed"):
                 return {**result, **done}
+        if others and not self._task.check_mode:
+            raise AnsibleActionFail(
+                f"another header than the one in escrow: {'; '.join(others.values())}. Keys were "
+                "changed, or it is damaged. The one in escrow is not replaced: it may be the last "
+                "that opens the disk. If you changed the keys, pas-infra keys escrow proves the "
+                "new one and keeps it"
+            )
         message = {"msg": f"now in escrow: {', '.join(said)}"} if said else {}
         return {**result, "changed": bool(said), **message}
 
@@ -62,9 +70,9 @@ class ActionModule(ActionBase):
         kept: dict[str, str],
         headers: dict[str, dict[str, str]],
         proven: dict[str, str],
-    ) -> list[str]:
-        """Keep what is new, and say what; raises for a header that is another than before."""
-        said, others = [], []
+    ) -> tuple[list[str], dict[str, str]]:
+        """Keep what is new; what that is, and by UUID what is another header than before."""
+        said, others = [], {}
         for uuid, header in headers.items():
             if not _UUID.fullmatch(uuid):
                 raise AnsibleActionFail(f"{header['device']} has no UUID of LUKS: {uuid!r}")
@@ -72,17 +80,10 @@ class ActionModule(ActionBase):
                 continue
             said.append(f"the header of {header['device']} ({uuid})")
             if uuid in kept and proven.get(uuid) != header["sha256"]:
-                others.append(f"{header['device']}, {_file(directory, uuid)}")
+                others[uuid] = f"{header['device']}, {_file(directory, uuid)}"
             elif not self._task.check_mode:
                 self._keep(directory, uuid, header)
-        if others and not self._task.check_mode:
-            raise AnsibleActionFail(
-                f"another header than the one in escrow: {'; '.join(others)}. Keys were changed, "
-                "or it is damaged. The one in escrow is not replaced: it may be the last that "
-                "opens the disk. If you changed the keys, pas-infra keys escrow proves the new one "
-                "and keeps it"
-            )
-        return said
+        return said, others
 
     def _kept(self, directory: Path) -> dict[str, str]:
         """The SHA-256 of each header in escrow that can be decrypted, by UUID."""

@@ -1,6 +1,8 @@
 # Prints each initramfs that is not made of what lies in /etc; `build` makes it anew.
 made=/etc/dropbear/initramfs
-mkdir -p /var/lib/pas-infra
+# It holds the initramfs's host key: nobody else looks, and nothing of it stays.
+unpacked=$(mktemp -d -p /var/lib)
+trap 'rm -rf "$unpacked"' EXIT
 keys() { grep -hv -e '^#' -e '^$' "$@" 2> /dev/null || :; }
 is_made_of_it() {
     [ "$(keys "$made/authorized_keys")" = "$(keys "$top"/root*/.ssh/authorized_keys)" ] &&
@@ -15,13 +17,15 @@ for modules in /lib/modules/*; do
     image=/boot/initrd.img-$version
     # Without a kernel nothing starts it.
     [ -e "/boot/vmlinuz-$version" ] || continue
-    unpacked=$(mktemp -d -p /var/lib/pas-infra)
-    unmkinitramfs "$image" "$unpacked" 2> /dev/null || :
-    top=$unpacked
-    [ ! -d "$unpacked/main" ] || top=$unpacked/main
+    [ -e "$image" ] && how=-u || how=-c
+    top=$unpacked/$version
+    if [ -e "$image" ]; then
+        unmkinitramfs "$image" "$top"
+        [ ! -d "$top/main" ] || top=$top/main
+    fi
     if ! is_made_of_it; then
         echo "$image"
-        [ "$1" = look ] || update-initramfs -u -k "$version" > /dev/null
+        [ "$1" = look ] || update-initramfs "$how" -k "$version" > /dev/null
     fi
-    rm -rf "$unpacked"
+    rm -rf "${unpacked:?}/$version"
 done
