@@ -251,10 +251,10 @@ def test_no_passphrase_is_left_anywhere(server: Server) -> None:
     assert server.holders(planted)
     for passphrase in server.passphrases:
         assert server.holders(passphrase) == []
-        assert kept_here(passphrase) == []
+        assert kept_here(server.lab, passphrase) == []
     file = server.lab.directory / "planted"
     file.write_text(planted)
-    assert kept_here(planted) == [str(file)]
+    assert kept_here(server.lab, planted) == [str(file)]
 
 
 def test_bad_input_is_refused(server: Server) -> None:
@@ -268,10 +268,11 @@ def test_bad_input_is_refused(server: Server) -> None:
     assert "nothing was changed" in stopped.stderr
 
 
-def kept_here(text: str) -> list[str]:
+def kept_here(lab: Lab, text: str) -> list[str]:
     """The files of the control node that hold the text; the environment, as a vault, is no such."""
     done = subprocess.run(
-        [*SUDO, "grep", "-rlaF", "-f", "-", "--devices=skip", STATE, "/run", "/var/log"],
+        [*SUDO, "grep", "-rlaF", "-f", "-", "--devices=skip", lab.directory,
+         STATE / "pas-infra/environments", "/run", "/var/log"],
         input=f"{text}\n", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode < 2 or not done.stderr.strip(), done.stderr
