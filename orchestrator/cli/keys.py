@@ -146,7 +146,8 @@ def _show(found: "DeviceList", to: "Console") -> None:
 
     table = Table(box=None, pad_edge=False)
     for title in ("host", "device", "UUID", "cipher", "open as", "keys", "escrow"):
-        table.add_column(title, overflow="fold")
+        # What somebody copies into a command stands on one line.
+        table.add_column(title, overflow="fold", no_wrap=title in ("device", "UUID"))
     for one in found.devices:
         table.add_row(
             one.host,
