@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.catalogue import check_measures, measure_key
 from orchestrator.check_plugin import BROKE_DOWN
-from orchestrator.engine import Connection, connections
+from orchestrator.engine import Connection, connections, variables
 from orchestrator.environment import Environment, Vaulted, Waiver, accounts_on
 from orchestrator.exit_codes import ExitCode
 from orchestrator.paths import project_root
@@ -24,6 +24,8 @@ from orchestrator.selection import Selection
 
 CHECKS = "tests/hosts"
 REGISTER_CHECKS = "tests/registers"
+# Variables without a secret in them, of which a check has to know what they come to.
+_PUBLIC = ("initramfs_unlock_keys",)
 _PATIENCE = 900.0  # seconds for all checks of one host
 _RAN = (0, 1, 5)  # pytest: passed, some failed, none selected
 
@@ -94,8 +96,10 @@ def verify(
         tempfile.TemporaryDirectory(prefix="pas-infra-verify-") as scratch,
         ThreadPoolExecutor(max_workers=max(len(reached), 1)) as pool,
     ):
+        computed = _computed(environment, [c.host for c in reached])
         for connection in reached:
             declared = declaration(environment, connection.host)
+            declared["variables"] |= computed.get(connection.host, {})
             _declared_file(connection, Path(scratch)).write_text(json.dumps(declared))
         outcomes = list(pool.map(lambda c: _check_host(c, selection, Path(scratch)), reached))
         names = [connection.host for connection in reached]
@@ -143,19 +147,29 @@ def waive(check: CheckResult, waivers: Sequence[Waiver], today: date) -> CheckRe
 
 def declaration(environment: Environment, host: str) -> dict[str, Any]:
     """What the environment declares for a host, as far as no secret: its checks compare with it."""
-    variables, matrix = environment.host(host).variables, environment.flows
+    set_for_it, matrix = environment.host(host).variables, environment.flows
     hosts = {each.name: {"addresses": list(each.addresses)} for each in environment.hosts}
     waivers = [w for w in environment.waivers if w.hosts is None or host in w.hosts]
     return {
         "host": host,
         "variables": {
-            name: value for name, value in variables.items() if not isinstance(value, Vaulted)
+            name: value for name, value in set_for_it.items() if not isinstance(value, Vaulted)
         },
         "waivers": [{"rule": w.rule, "until": w.until.isoformat()} for w in waivers],
         "accounts": accounts_on(environment.people, host) if environment.people else None,
         "clients": [one.as_data() for one in environment.clients if one.host == host],
         "flows": {**matrix.as_data(), "hosts": hosts} if matrix else None,
     }
+
+
+def _computed(environment: Environment, hosts: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """What checks compare with and Ansible has to compute, by host; asked for only if it has to."""
+    asked = [
+        host
+        for host in hosts
+        if any("{{" in str(environment.host(host).variables.get(name)) for name in _PUBLIC)
+    ]
+    return variables(environment, asked, _PUBLIC) if asked else {}
 
 
 def _declared_file(connection: Connection, scratch: Path) -> Path:
