@@ -214,7 +214,7 @@ class People:
 class Client:
     """A client of the service, and what of its host is theirs.
 
-    `volume_gb` in GB, `memory_mb` in MB; `cpu_percent` of one processor; `tasks` are processes and
+    `volume_gb` in GB, `memory_mb` in MiB; `cpu_percent` of one processor; `tasks` are processes and
     threads; their data is erased `grace_days` days after the end of their contract.
     """
 

@@ -102,7 +102,10 @@ def change_passphrase(
         former = others[0] if others else ""
         _judge(environment, host, new, former)
         derivation = _derivation(environment, host)
-        for device in escrow.devices_of(work.connection, uuids):
+        # What an earlier call has changed and not brought into escrow: nothing else ends before it.
+        for device in sorted(
+            escrow.devices_of(work.connection, uuids), key=lambda one: bool(one.in_escrow)
+        ):
             watching.stage(f"passphrase of {device.path}")
             said = call(
                 work.connection, "passphrase", uuid=device.uuid, new=new, former=former,
@@ -227,7 +230,8 @@ def in_order(chosen: tuple[Device, ...]) -> list[Device]:
     begun = [device for device in chosen if device.under_way or device.awaits_escrow]
     others = [device for device in chosen if device not in begun]
     for device in others:
-        if not device.in_escrow:
+        # While another one is begun, that goes on first.
+        if not begun and not device.in_escrow:
             raise PasInfraError(
                 f"{device.path} of {device.host}: {device.faults[0]}",
                 where=device.uuid,

@@ -3,7 +3,6 @@
 With the cryptsetup of this machine, on a file; tests/e2e/lab/test_disk_keys.py has a server's disk.
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -13,11 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
+from rig import SUDO
 
 from orchestrator.keys.call import question
 from orchestrator.keys.host import luks
 
-LOCK = Path("/run/lock/pas-infra-keys")
+LOCK = Path("/run/pas-infra/keys/lock")
 COST = {"memory_mib": 32, "iterations": 4, "threads": 1}
 
 
@@ -40,7 +40,7 @@ def change(device: str, new: str = "new", former: str = "former") -> "subprocess
         {"what": "passphrase", "device": device, "new": new, "former": former, "derivation": COST}
     )
     process = subprocess.Popen(
-        [sys.executable, "-I", "-"],
+        [*SUDO, sys.executable, "-I", "-"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -122,10 +122,16 @@ def test_a_slot_that_opens_no_data_is_nobodys(device: str) -> None:
 
 
 def test_two_calls_never_work_at_once(device: str) -> None:
+    changed(device, "neither", "neither")  # whoever comes first makes the lock
     before = luks.header_sum(device)
-    with LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        said = changed(device)
+    holder = subprocess.Popen(
+        [*SUDO, "flock", LOCK, "sh", "-c", "echo held; read -r _"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    said = changed(device)
+    holder.communicate("\n")
     assert "another call changes keys here" in str(said["refused"])
     assert luks.header_sum(device) == before
 

@@ -1,6 +1,8 @@
 """Checks of role clients: what a client's service reaches of another, tried as such a service."""
 
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -14,8 +16,8 @@ MEBI = 2**20
 NEIGHBOUR = """
 set -eu
 systemd-run --quiet --collect --unit={neighbour} sleep 60
-trap 'systemctl stop {neighbour}; rm -f /tmp/pas-probe' EXIT
-touch /tmp/pas-probe
+trap 'systemctl stop {neighbour}; rm -f /tmp/pas-probe /dev/shm/pas-probe' EXIT
+touch /tmp/pas-probe /dev/shm/pas-probe
 pid=$(systemctl show --property MainPID --value {neighbour})
 systemd-run --quiet --wait --pipe --collect --unit={probe} --setenv=NEIGHBOUR="$pid" sh -c {script}
 """
@@ -32,6 +34,9 @@ for place in /etc /usr /var/lib /root /home; do
     (: > "$place/pas-probe") 2> /dev/null && echo "writes to $place"
 done
 [ ! -e /tmp/pas-probe ] || echo "sees the host's /tmp"
+[ ! -e /dev/shm/pas-probe ] || echo "sees the host's /dev/shm"
+[ ! -S /run/dbus/system_bus_socket ] || echo "reaches the system's bus"
+ls /sys/fs/cgroup/*.slice > /dev/null 2>&1 && echo "sees the slices of others"
 stat -c %U /proc/[0-9]* 2> /dev/null | sort -u | grep -vx cli-NAME | sed 's/^/sees processes of /'
 kill -0 "$NEIGHBOUR" 2> /dev/null && echo "reaches a process of OTHER"
 grep -q '^NoNewPrivs:[[:space:]]*1$' /proc/self/status || echo "may gain privileges"
@@ -43,10 +48,12 @@ LIMITS = {"MemoryMax": "memory_mb", "TasksMax": "tasks", "CPUQuotaPerSecUSec": "
 
 
 @pytest.fixture
-def clients(declared: Declared) -> tuple[Client, ...]:
-    """The clients of the host; where there is none, nothing is proven."""
+def clients(
+    declared: Declared, record_property: Callable[[str, object], None]
+) -> tuple[Client, ...]:
+    """The clients of the host; where there is none, nobody is to be kept apart."""
     if not declared.clients:
-        pytest.skip("the host has no client")
+        record_property("says", "no client's data lies here")
     return declared.clients
 
 
@@ -56,24 +63,59 @@ def test_a_service_reaches_its_client_only(answers: Answers, clients: tuple[Clie
     names = [client["name"] for client in clients]
     faults = []
     for index, name in enumerate(names):
-        other = names[index - 1]
+        # The only client is kept apart from the host itself.
+        other = names[index - 1] if len(names) > 1 else "nobody"
+        neighbour = f"client-{other}-neighbour" if len(names) > 1 else "pas-infra-neighbour"
         script = PROBE.replace("NAME", name).replace("OTHER", other)
-        if other == name:
-            pytest.skip("the host has one client: nobody to keep it apart from")
         said = answers(
             NEIGHBOUR.format(
-                neighbour=f"client-{other}-neighbour.service",
+                neighbour=f"{neighbour}.service",
                 probe=f"client-{name}-probe.service",
-                script=quoted(script),
+                script=shlex.quote(script),
             )
         )
         faults += [f"a service of {name} {line}" for line in said.splitlines()]
     assert not faults, "; ".join(faults)
 
 
-def quoted(script: str) -> str:
-    """One word of a shell's."""
-    return "'" + script.replace("'", "'\\''") + "'"
+@pytest.mark.pas("5.7.1")
+def test_what_runs_for_a_client_is_held_to_it(
+    answers: Answers, clients: tuple[Client, ...]
+) -> None:
+    """Every service that is there for a client has its box, and its unit names no other client."""
+    names = {client["name"] for client in clients}
+    units = answers(
+        "systemctl list-units --all --plain --no-legend 'client-*.service' "
+        "| awk '$2 == \"loaded\" { print $1 }'"
+    ).split()
+    faults = []
+    for unit in units:
+        name = unit.split("-")[1]
+        if name not in names:
+            continue
+        shown = answers(
+            f"systemctl show {unit} --property=User,Slice,NeedDaemonReload,DropInPaths,"
+            "ExecCondition,ExecStartPreEx,ExecStartEx,ExecStartPostEx,ExecStopEx,ExecReloadEx"
+        )
+        found = dict(line.split("=", 1) for line in shown.splitlines())
+        box = f"/etc/systemd/system/client-{name}-.service.d/zz-pas-infra.conf"
+        wanted = {
+            "runs as another": found["User"] == f"cli-{name}",
+            "runs in another slice": found["Slice"] == f"clients-{name}.slice",
+            "waits for a reload": found["NeedDaemonReload"] == "no",
+            "has no box": found["DropInPaths"].split()[-1:] == [box],
+            "has a command with all privileges": not re.search(
+                r"flags=[^;]*(privileged|no-setuid)", shown
+            ),
+        }
+        faults += [f"{unit} {fault}" for fault, holds in wanted.items() if not holds]
+        text = answers(f"systemctl cat {unit}")
+        faults += [
+            f"{unit} names what is {other}'s"
+            for other in sorted(names - {name})
+            if re.search(rf"/srv/clients/{other}\b|client-{other}-|cli-{other}\b", text)
+        ]
+    assert not faults, "; ".join(faults)
 
 
 @pytest.mark.pas("5.7.1")
@@ -167,10 +209,11 @@ def test_there_are_the_declared_clients_only(answers: Answers, declared: Declare
                 "| sed 's/^clients-//; s/[.]slice$//' || :"
             ).split()
         ),
-        "service": set(
+        "group": set(answers("getent group | sed -n 's/^cli-\\([^:]*\\):.*/\\1/p'").split()),
+        "unit": set(
             answers(
-                "systemctl list-units --all --plain --no-legend 'client-*.service' "
-                "| cut -d- -f2 | sort -u"
+                "{ systemctl list-units --all --plain --no-legend 'client-*' | cut -d' ' -f1; "
+                "ls /etc/systemd/system; } | sed -n 's/^client-\\([a-z0-9]*\\)[-.].*/\\1/p'"
             ).split()
         ),
     }

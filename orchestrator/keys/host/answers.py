@@ -11,7 +11,7 @@ from orchestrator.keys.host.luks import Refused, device_of, header_sum, listed, 
 from orchestrator.keys.host.passphrase import change_passphrase, prove
 from orchestrator.keys.host.volume_key import awaits_escrow, escrowed, look, reencrypt
 
-_LOCK = Path("/run/lock/pas-infra-keys")
+_LOCK = Path("/run/pas-infra/keys/lock")
 _CHANGING = ("passphrase", "reencrypt", "prove")
 _NOTE = Path("/etc/pas-infra/escrow.json")  # written by role encryption
 
@@ -39,6 +39,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
     """Raises Refused while another call works here: whoever asked for it may be gone."""
+    # A place of root's alone: whoever can open the file can hold the lock.
+    _LOCK.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

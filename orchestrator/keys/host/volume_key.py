@@ -45,9 +45,10 @@ def reencrypt(
         drop_abandoned(device, passphrase)
         if (count := len(metadata(device)["keyslots"])) != 1:
             raise Refused(f"{count} keys open it, and one only would be carried over")
-        note = note_of(device)
-        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        note.write_text(json.dumps(volume_key(device)), "utf-8")
+        write_note(device, volume_key(device))
+    elif former(device) is None:
+        # Begun by somebody else: whatever its volume key was, it is another one at the end.
+        write_note(device, [])
     options = ["--resume-only"] if resumed else [
         *cost(derivation), "--cipher", cipher, "--key-size", str(key_bits),
     ]  # fmt: skip
@@ -123,8 +124,31 @@ def state_of(device: str) -> str:
 
 def awaits_escrow(device: str) -> bool:
     """Whether its volume key was changed, and its new header is not in escrow yet."""
-    former = read(note_of(device))
-    return bool(former) and not under_way(device) and json.loads(former) != volume_key(device)
+    before = former(device)
+    return before is not None and not under_way(device) and before != volume_key(device)
+
+
+def former(device: str) -> list[str] | None:
+    """The volume key before the change, as `volume_key`; None where none was begun."""
+    text = read(note_of(device))
+    if not text:
+        return None
+    try:
+        return list(json.loads(text))
+    except ValueError:
+        return []
+
+
+def write_note(device: str, before: list[str]) -> None:
+    """Note the volume key before a change, so that a power cut leaves it whole or not at all."""
+    note = note_of(device)
+    note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = note.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as file:
+        json.dump(before, file)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(note)
 
 
 def escrowed(device: str) -> dict[str, Any]:

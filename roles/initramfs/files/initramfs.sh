@@ -20,7 +20,8 @@ for modules in /lib/modules/*; do
     [ -e "$image" ] && how=-u || how=-c
     top=$unpacked/$version
     if [ -e "$image" ]; then
-        unmkinitramfs "$image" "$top"
+        # A damaged one is made of something else, too.
+        unmkinitramfs "$image" "$top" || echo "$image cannot be unpacked" >&2
         [ ! -d "$top/main" ] || top=$top/main
     fi
     if ! is_made_of_it; then
