@@ -134,9 +134,7 @@ def escrow(
     host = environment.host(host_name)
     with Stages() as stages:
         stages.begin(f"escrow of {host.name}")
-        kept = keep_in_escrow(
-            environment, host, _strategy(strategy), stages.progress, uuids=uuids
-        )  # fmt: skip
+        kept = keep_in_escrow(environment, host, _strategy(strategy), stages.progress, uuids=uuids)
     return _ended(kept.run_id, kept.outcome, host.name)
 
 

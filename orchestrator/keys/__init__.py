@@ -1,14 +1,13 @@
 """Keys of encrypted disks: seen, changed, kept in escrow."""
 
-from orchestrator.keys.change import Changed, Watching, change_passphrase, change_volume_key
+from orchestrator.keys.change import Watching, change_passphrase, change_volume_key
 from orchestrator.keys.devices import Device, DeviceList, Slot, list_devices
-from orchestrator.keys.escrow import Proven, keep_in_escrow
+from orchestrator.keys.escrow import Escrowed, keep_in_escrow
 
 __all__ = [
-    "Changed",
     "Device",
     "DeviceList",
-    "Proven",
+    "Escrowed",
     "Slot",
     "Watching",
     "change_passphrase",

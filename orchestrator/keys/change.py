@@ -40,15 +40,6 @@ class Watching:
 
 
 @dataclass(frozen=True)
-class Changed:
-    """What was done, a sentence for each device; `outcome` is the last header's way to escrow."""
-
-    run_id: int
-    done: tuple[str, ...]
-    outcome: PlayOutcome
-
-
-@dataclass
 class _Work:
     """One host whose keys are changed, device by device, each into escrow before the next."""
 
@@ -58,7 +49,6 @@ class _Work:
     watching: Watching
     run: Recorder
     connection: Connection
-    done: list[str]
 
     def keep(self, device: Device, sentence: str, *, changed: bool) -> None:
         self.run.keep(
@@ -72,16 +62,15 @@ class _Work:
             )
         )
         self.watching.tell(sentence)
-        self.done.append(sentence)
 
-    def escrow(self, sums: Mapping[str, str]) -> PlayOutcome:
+    def to_escrow(self, sums: Mapping[str, str]) -> PlayOutcome:
         self.watching.stage("escrow")
         return escrow.replace(
             self.environment, self.host, self.strategy, sums, self.run, self.watching.progress
         )
 
-    def ended(self, outcome: PlayOutcome) -> Changed:
-        return Changed(self.run.id, tuple(self.done), outcome)
+    def ended(self, outcome: PlayOutcome) -> escrow.Escrowed:
+        return escrow.Escrowed(self.run.id, outcome)
 
 
 def change_passphrase(
@@ -91,7 +80,7 @@ def change_passphrase(
     watching: Watching,
     *,
     uuids: tuple[str, ...] = (),
-) -> Changed:
+) -> escrow.Escrowed:
     """Let the declared passphrase take the former one's place on the host's disks; recorded.
 
     Cut short anywhere, either opens each disk, and the next call goes on. Raises PasInfraError when
@@ -113,7 +102,7 @@ def change_passphrase(
             )  # fmt: skip
             changed = said["added"] or bool(said["removed"])
             work.keep(device, passphrase_sentence(device.path, said), changed=changed)
-            outcome = work.escrow({device.uuid: said["sha256"]})
+            outcome = work.to_escrow({device.uuid: said["sha256"]})
             if outcome.status is not PlayStatus.OK:
                 break
             if strangers := said["strangers"]:
@@ -135,7 +124,7 @@ def change_volume_key(
     *,
     uuids: tuple[str, ...] = (),
     between: float = _BETWEEN,
-) -> Changed:
+) -> escrow.Escrowed:
     """Encrypt the host's disks anew, under a new volume key each, while they are used; recorded.
 
     A unit of the host does it: whoever stops this call stops only to watch, and the next one goes
@@ -152,7 +141,7 @@ def change_volume_key(
         }
         if not any(device.under_way or device.awaits_escrow for device in chosen):
             # What the host notes to be in escrow is looked for there before it becomes the last.
-            outcome = work.escrow({})
+            outcome = work.to_escrow({})
             if outcome.status is not PlayStatus.OK:
                 return work.ended(outcome)
         for device in chosen:
@@ -172,7 +161,7 @@ def change_volume_key(
                 )
             sentence = f"{device.path} is encrypted under a new volume key"
             work.keep(device, sentence, changed=True)
-            outcome = work.escrow({device.uuid: said["sha256"]})
+            outcome = work.to_escrow({device.uuid: said["sha256"]})
             if outcome.status is not PlayStatus.OK:
                 break
             call(work.connection, "escrowed", uuid=device.uuid)
@@ -186,7 +175,7 @@ def _working(
     options = {"hosts": [host.name], "what": what}
     with recorded(environment, "keys rotate", options) as run:
         connection = connections(environment, [host.name])[0]
-        yield _Work(environment, host, strategy, watching, run, connection, [])
+        yield _Work(environment, host, strategy, watching, run, connection)
 
 
 def _judge(environment: Environment, host: Host, new: str, former: str) -> None:
@@ -216,9 +205,10 @@ def passphrase_sentence(path: str, said: Mapping[str, Any]) -> str:
 
 def progress_sentence(path: str, progress: Mapping[str, Any] | None) -> str:
     """How far a disk is, as cryptsetup's progress in JSON says; its figures are strings."""
+    figures = progress or {}
     try:
-        written, size = int(progress["device_bytes"]), int(progress["device_size"])  # type: ignore[index]
-        left = int(progress["eta_ms"]) // 1000  # type: ignore[index]
+        written, size = int(figures["device_bytes"]), int(figures["device_size"])
+        left = int(figures["eta_ms"]) // 1000
         share = 100 * written // size
     except (LookupError, TypeError, ValueError, ZeroDivisionError):
         return f"volume key of {path}"

@@ -25,11 +25,10 @@ PLAYBOOK = "playbooks/escrow.yml"
 
 
 @dataclass(frozen=True)
-class Proven:
-    """What became of headers that were to go into escrow, and of which devices they are."""
+class Escrowed:
+    """What became of headers that were to go into escrow; of several, of the last one."""
 
     run_id: int
-    devices: tuple[Device, ...]
     outcome: PlayOutcome
 
 
@@ -40,7 +39,7 @@ def keep_in_escrow(
     progress: OnProgress,
     *,
     uuids: tuple[str, ...] = (),
-) -> Proven:
+) -> Escrowed:
     """Prove that the declared passphrase opens the devices; put their headers into escrow.
 
     Without `uuids`, all devices of the host. What was in escrow of them is replaced. Raises
@@ -58,7 +57,7 @@ def keep_in_escrow(
         if outcome.status is PlayStatus.OK:
             for device in chosen:
                 call(connection, "escrowed", uuid=device.uuid)
-        return Proven(run.id, chosen, outcome)
+        return Escrowed(run.id, outcome)
 
 
 def replace(

@@ -142,6 +142,14 @@ def cryptsetup(*arguments: str, pipes: tuple[Pipe, ...]) -> None:
         raise Refused(f"cryptsetup {arguments[0]} ended with {done.returncode}: {last(done)}")
 
 
+def kill_slot(device: str, slot: int, passphrase: str) -> None:
+    """Overwrite a slot and take it off the header; the passphrase is that of one which stays."""
+    with pipe(passphrase) as key:
+        cryptsetup(
+            "luksKillSlot", "--batch-mode", "--key-file", key.path, device, str(slot), pipes=(key,)
+        )
+
+
 def run(*command: str, stdin: str = "") -> str:
     """What a command prints, and what it reads is no secret; raises Refused when it fails."""
     try:

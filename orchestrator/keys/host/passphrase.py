@@ -8,6 +8,7 @@ from orchestrator.keys.host.luks import (
     cost,
     cryptsetup,
     header_sum,
+    kill_slot,
     metadata,
     opened_by,
     pipe,
@@ -53,11 +54,7 @@ def change_passphrase(
     if set(removed) - marked:
         mark(device, removed)
     for other in removed:
-        with pipe(new) as key:
-            cryptsetup(
-                "luksKillSlot", "--batch-mode", "--key-file", key.path, device, str(other),
-                pipes=(key,),
-            )  # fmt: skip
+        kill_slot(device, other, new)
     unmark(device)
     return {
         "slot": slot,

@@ -12,11 +12,10 @@ from typing import Any
 from orchestrator.keys.host.luks import (
     Refused,
     cost,
-    cryptsetup,
     header_sum,
+    kill_slot,
     metadata,
     opened_by,
-    pipe,
     run,
     under_way,
 )
@@ -94,17 +93,14 @@ def look(device: str, *, whole: bool = True) -> dict[str, Any]:
     progress = None
     with contextlib.suppress(ValueError, IndexError):  # the last line may be half written
         progress = json.loads(lines[-1])
-    state = state_of(device)
     found = {
-        "running": state in _RUNNING,
-        "failed": state == "failed",
+        "running": runs(device),
         "said": read(errors_of(device)).strip(),
         "progress": progress,
     }
     if not whole:
         return found
     return found | {
-        "under_way": under_way(device),
         "awaits_escrow": awaits_escrow(device),
         "sha256": header_sum(device),
     }
@@ -169,10 +165,7 @@ def drop_abandoned(device: str, passphrase: str) -> None:
         if slot in header["keyslots"]
     }
     for slot in sorted(abandoned):
-        with pipe(passphrase) as key:
-            cryptsetup(
-                "luksKillSlot", "--batch-mode", "--key-file", key.path, device, slot, pipes=(key,)
-            )
+        kill_slot(device, int(slot), passphrase)
 
 
 def volume_key(device: str) -> list[str]:
