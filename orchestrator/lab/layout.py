@@ -60,6 +60,13 @@ class LabLayout:
         """What belongs to one machine: its disk or overlay, host keys and console log."""
         return self.directory / "machines" / name
 
+    def escrow(self, name: str) -> Path:
+        """The headers of one machine's encrypted disks, which the lab's inventory keeps here.
+
+        They go with the disks: the header of a disk that is gone would be missed on the next one.
+        """
+        return self.directory / "escrow" / name
+
 
 def lab_layout(name: str) -> LabLayout:
     """The layout of the lab `name` in the user's state directory; raises on an unfit name."""

@@ -154,6 +154,8 @@ def span(percent: int) -> str:
 @pytest.mark.pas("5.7.1")
 def test_a_directory_is_its_clients_alone(answers: Answers, clients: tuple[Client, ...]) -> None:
     """Nobody lists the clients, nor gets into a directory but whose it is."""
+    if not clients:
+        return  # the place itself comes with the first client
     assert answers("stat --format='%U %a' /srv/clients").split() == ["root", "711"]
     mounted = answers("findmnt --list --noheadings --output TARGET").splitlines()
     container = answers("systemd-detect-virt --container || :").strip() != "none"
