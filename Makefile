@@ -4,7 +4,9 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 PYTHON  ?= python3
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-DEBIAN  := $(shell cat orchestrator/lab/packages.txt) python3-venv
+# The last ones are for the pages that are printed.
+DEBIAN  := $(shell cat orchestrator/lab/packages.txt) python3-venv libpango-1.0-0 libpangoft2-1.0-0 \
+           libharfbuzz-subset0 fonts-dejavu-core
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help

@@ -1,10 +1,11 @@
 """Apply: show the plan, have it approved, do it, verify it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.boot_proof import unlock_proof
+from orchestrator.clients import open_all
 from orchestrator.engine import (
     OnProgress,
     PlayOutcome,
@@ -138,12 +139,15 @@ def _carry_out(
     reached = connections(environment, selection.hosts)
     may_restart = restart and outcome.status is PlayStatus.OK
     reboots = tuple(
-        reboot(
-            reached,
-            lambda host: interaction.stage(f"reboot {host}"),
-            prove=unlock_proof(environment),
-            unlock=declared_unlock(environment),
-        )
+        [
+            _with_volumes(environment, each)
+            for each in reboot(
+                reached,
+                lambda host: interaction.stage(f"reboot {host}"),
+                prove=unlock_proof(environment),
+                unlock=declared_unlock(environment),
+            )
+        ]
         if may_restart
         else waiting(reached)
     )
@@ -158,6 +162,21 @@ def _carry_out(
     elif outcome.status is PlayStatus.OK and verification:
         run.end_with(verification.run_status, verification.summary)
     return Applied(run.id, plan, outcome, rolled_back, verification, reboots=reboots)
+
+
+def _with_volumes(environment: Environment, each: Reboot) -> Reboot:
+    """A host that is back, after its clients' volumes were opened."""
+    if not each.is_back:
+        return each
+    try:
+        troubles = "; ".join(
+            f"{one.client}: {one.trouble}"
+            for one in open_all(environment, each.host)
+            if one.trouble
+        )
+    except PasInfraError as error:
+        troubles = error.what
+    return replace(each, fault=f"is back, but {troubles}") if troubles else each
 
 
 def _settle(

@@ -15,7 +15,14 @@ from orchestrator.records import CheckResult, RunStatus, TaskResult
 from orchestrator.store import EnvironmentLock, Store
 
 # Commands that change hosts, so that two of one environment never run at once.
-LOCKED_COMMANDS = ("apply", "install", "keys rotate", "keys escrow")
+LOCKED_COMMANDS = (
+    "apply",
+    "install",
+    "keys rotate",
+    "keys escrow",
+    "client add",
+    "client offboard",
+)
 
 STATUS_OF_PLAY = {
     PlayStatus.OK: RunStatus.OK,

@@ -4,11 +4,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.options import complete_one_host, environment_option, strategy_option
+from orchestrator.cli.options import (
+    ask_for,
+    complete_one_host,
+    environment_option,
+    strategy_option,
+)
 from orchestrator.cli.progress import Stages
 from orchestrator.cli.results import show_troubles
 from orchestrator.cli.terminal import console
-from orchestrator.errors import Interrupted
 
 if TYPE_CHECKING:
     from orchestrator.install import Installed
@@ -59,7 +63,7 @@ def command(
             stages.end()
             told.print(f"[bold]To be destroyed on {host.name}:[/]", markup=True)
             told.print(destroyed, markup=False)
-            return typed if typed is not None else _ask(host.name)
+            return typed if typed is not None else ask_for(host.name)
 
         installed = install(
             environment,
@@ -77,19 +81,6 @@ def command(
     _show(installed, host.name)
     told.print(f"recorded as run {installed.run_id} (pas-infra history {installed.run_id})")
     return installed.exit_code
-
-
-def _ask(name: str) -> str:
-    try:
-        answer: str = click.prompt(
-            f"Type {name} to destroy this", default="", show_default=False, err=True
-        )
-    except click.Abort as stop:
-        raise Interrupted(
-            "nobody confirmed: nothing was changed",
-            next_step="type the host's name, or give --confirm where nobody is there to type",
-        ) from stop
-    return answer
 
 
 def _show(installed: "Installed", name: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from orchestrator.errors import Interrupted
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -185,3 +187,20 @@ def strategy_option(command: F) -> F:
         envvar="PAS_INFRA_STRATEGY",
         help="How Ansible runs: mitogen is faster (the default where installed), linear is stock.",
     )(command)
+
+
+def ask_for(name: str) -> str:
+    """What somebody types who is asked to confirm a destruction by a name.
+
+    Raises Interrupted when nobody answers.
+    """
+    try:
+        answer: str = click.prompt(
+            f"Type {name} to destroy this", default="", show_default=False, err=True
+        )
+    except click.Abort as stop:
+        raise Interrupted(
+            "nobody confirmed: nothing was changed",
+            next_step="type the name, or give --confirm where nobody is there to type",
+        ) from stop
+    return answer

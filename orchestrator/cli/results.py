@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.apply import Applied
+    from orchestrator.clients import Opened
     from orchestrator.engine import PlayOutcome
     from orchestrator.plan import Plan
     from orchestrator.verify import Verification
@@ -54,6 +55,18 @@ def show_diff(diff: str, to: "Console", *, indent: int = 0) -> None:
 
     for line in diff.splitlines():
         to.print(f"{' ' * indent}{_styled(escape(line))}")
+
+
+def show_opened(one: "Opened", to: "Console") -> None:
+    """What became of a client's volume at a start, and of their services."""
+    from rich.markup import escape
+
+    if one.mounted:
+        to.print(f"the volume of {one.client} is mounted")
+    elif not one.fault:
+        to.print(f"the volume of {one.client} is open; pas-infra apply gives it its place")
+    if one.trouble:
+        to.print(f"[red]✗[/] {one.client}: {escape(one.trouble)}")
 
 
 def show_troubles(outcome: "PlayOutcome", to: "Console") -> None:

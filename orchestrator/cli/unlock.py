@@ -4,8 +4,10 @@ import click
 
 from orchestrator.cli.options import complete_one_host, environment_option
 from orchestrator.cli.progress import Stages
+from orchestrator.cli.results import show_opened
 from orchestrator.cli.terminal import console
 from orchestrator.errors import Interrupted
+from orchestrator.exit_codes import ExitCode
 
 
 @click.command("unlock")
@@ -26,8 +28,10 @@ def command(host_name: str, environment_name: str, patience: int, *, ask: bool) 
 
     The passphrase is `installation_passphrase`, as the inventory's vault has it, and where that is
     not the one yet `installation_former_passphrase`; it goes over SSH, to nobody but the initramfs
-    whose host key was pinned when HOST was installed.
+    whose host key was pinned when HOST was installed. Then the volumes of its clients are opened,
+    each with its key from the key store, and what is enabled of their services is started.
     """
+    from orchestrator.clients import open_all
     from orchestrator.environment import load_environment
     from orchestrator.unlock import declared_passphrases, unlock
 
@@ -50,6 +54,8 @@ def command(host_name: str, environment_name: str, patience: int, *, ask: bool) 
             patience=patience,
             stage=stages.begin,
         )
+        stages.begin(f"volumes of {host.name}")
+        opened = open_all(environment, host.name)
     told = console(stderr=True)
     if done.opened:
         told.print(
@@ -58,7 +64,9 @@ def command(host_name: str, environment_name: str, patience: int, *, ask: bool) 
         )
     else:
         told.print(f"{host.name} is running: there was nothing to unlock")
-    return 0
+    for one in opened:
+        show_opened(one, told)
+    return ExitCode.ERROR if any(one.trouble for one in opened) else ExitCode.OK
 
 
 def _typed(name: str) -> str:

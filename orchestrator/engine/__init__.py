@@ -2,6 +2,7 @@
 
 from orchestrator.engine.asking import Question, ask, printable
 from orchestrator.engine.connections import Connection, connections, secret, variables
+from orchestrator.engine.host_program import HostProgram
 from orchestrator.engine.request import (
     PlayOutcome,
     PlayRequest,
@@ -14,6 +15,7 @@ from orchestrator.engine.strategies import default_strategy, mitogen_plugins, st
 
 __all__ = [
     "Connection",
+    "HostProgram",
     "OnProgress",
     "PlayOutcome",
     "PlayRequest",

@@ -4,6 +4,7 @@ from orchestrator.environment.find import environment_names, find_environment
 from orchestrator.environment.flow_matrix import Flow, FlowMatrix, Ports, lets_in
 from orchestrator.environment.load import load_environment, summaries
 from orchestrator.environment.model import (
+    Client,
     ControlNode,
     Disk,
     Environment,
@@ -28,6 +29,7 @@ from orchestrator.environment.secrets import clear_secrets
 from orchestrator.environment.ssh_keys import PublicKey, public_key
 
 __all__ = [
+    "Client",
     "ControlNode",
     "Disk",
     "Environment",

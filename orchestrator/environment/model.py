@@ -215,7 +215,8 @@ class Client:
     """A client of the service, and what of its host is theirs.
 
     `volume_gb` in GB, `memory_mb` in MiB; `cpu_percent` of one processor; `tasks` are processes and
-    threads; their data is erased `grace_days` days after the end of their contract.
+    threads; their data is erased `grace_days` days after the end of their contract, the day
+    `contract_ended`, None while it lasts.
     """
 
     name: str
@@ -226,10 +227,19 @@ class Client:
     cpu_percent: int
     tasks: int
     grace_days: int
+    contract_ended: date | None = None
+
+    @property
+    def erasable_from(self) -> date | None:
+        """The first day on which their data is to be erased; None while the contract lasts."""
+        if self.contract_ended is None:
+            return None
+        return self.contract_ended + timedelta(days=self.grace_days)
 
     def as_data(self) -> dict[str, Any]:
         """The entry, with the keys of clients.yml."""
-        return asdict(self)
+        ended = self.contract_ended.isoformat() if self.contract_ended else None
+        return asdict(self) | {"contract_ended": ended}
 
 
 @dataclass(frozen=True)

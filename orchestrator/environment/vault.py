@@ -119,18 +119,40 @@ def _from_command(command: list[str], directory: Path) -> bytes:
 
 def decrypt(ciphertext: str, password: bytes) -> str:
     """The clear text; raises PasInfraError for a wrong password and for damaged text."""
+    try:
+        return decrypt_bytes(ciphertext, password).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _damaged() from error
+
+
+def decrypt_bytes(ciphertext: str, password: bytes) -> bytes:
+    """What was vaulted, be it text or not; raises as `decrypt` does."""
     from ansible.errors import AnsibleError
     from ansible.parsing.vault import AnsibleVaultFormatError, VaultLib, VaultSecret
 
     try:
         clear: bytes = VaultLib([("default", VaultSecret(password))]).decrypt(ciphertext.strip())
-        return clear.decode("utf-8")
-    except (AnsibleVaultFormatError, UnicodeDecodeError) as error:
-        raise PasInfraError(
-            "the vaulted text is damaged", next_step="restore it, or encrypt the secret again"
-        ) from error
+    except AnsibleVaultFormatError as error:
+        raise _damaged() from error
     except AnsibleError as error:
         raise PasInfraError(
             "the environment's vault password does not open this",
             next_step="use the password it was encrypted with, or encrypt it again",
         ) from error
+    return clear
+
+
+def _damaged() -> PasInfraError:
+    return PasInfraError(
+        "the vaulted text is damaged", next_step="restore it, or encrypt the secret again"
+    )
+
+
+def encrypt(text: str, password: bytes) -> str:
+    """The text, vaulted."""
+    from ansible.parsing.vault import VaultLib, VaultSecret
+
+    vaulted: bytes = VaultLib([("default", VaultSecret(password))]).encrypt(
+        text, VaultSecret(password)
+    )
+    return vaulted.decode("ascii")

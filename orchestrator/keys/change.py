@@ -19,10 +19,11 @@ from orchestrator.environment import Environment, Host
 from orchestrator.errors import Incomplete, PasInfraError
 from orchestrator.keys import escrow
 from orchestrator.keys.call import call
+from orchestrator.keys.declared import cipher, derivation, passphrase_of
 from orchestrator.keys.devices import Device
 from orchestrator.records import TaskResult, TaskStatus
 from orchestrator.runs import Recorder, recorded
-from orchestrator.unlock import declared_passphrases, settings
+from orchestrator.unlock import declared_passphrases
 
 _MEASURES = ("6.4.1", "6.4.2")
 _LEAST_LETTERS = 32  # of a passphrase, as role installation demands
@@ -90,15 +91,14 @@ def change_passphrase(
         new, *others = declared_passphrases(environment, host)
         former = others[0] if others else ""
         _judge(environment, host, new, former)
-        derivation = _derivation(environment, host)
+        costs = derivation(environment, host)
+        chosen = with_a_passphrase(escrow.devices_of(work.connection, uuids), bool(uuids))
         # What an earlier call has changed and not brought into escrow: nothing else ends before it.
-        for device in sorted(
-            escrow.devices_of(work.connection, uuids), key=lambda one: bool(one.in_escrow)
-        ):
+        for device in sorted(chosen, key=lambda one: bool(one.in_escrow)):
             watching.stage(f"passphrase of {device.path}")
             said = call(
                 work.connection, "passphrase", uuid=device.uuid, new=new, former=former,
-                derivation=derivation,
+                derivation=costs,
             )  # fmt: skip
             changed = said["added"] or bool(said["removed"])
             work.keep(device, passphrase_sentence(device.path, said), changed=changed)
@@ -132,12 +132,10 @@ def change_volume_key(
     PasInfraError when a header is not in escrow as it is, and when the change stops.
     """
     with _working(environment, host, strategy, watching, "volume key") as work:
-        passphrase = declared_passphrases(environment, host)[0]
         chosen = in_order(escrow.devices_of(work.connection, uuids))
         asked = {
-            "passphrase": passphrase,
-            "derivation": _derivation(environment, host),
-            **_cipher(environment, host),
+            "derivation": derivation(environment, host),
+            **cipher(environment, host),
         }
         if not any(device.under_way or device.awaits_escrow for device in chosen):
             # What the host notes to be in escrow is looked for there before it becomes the last.
@@ -146,7 +144,10 @@ def change_volume_key(
                 return work.ended(outcome)
         for device in chosen:
             watching.stage(f"volume key of {device.path}")
-            said = call(work.connection, "reencrypt", uuid=device.uuid, **asked)
+            passphrase = passphrase_of(environment, host, device)
+            said = call(
+                work.connection, "reencrypt", uuid=device.uuid, passphrase=passphrase, **asked
+            )
             if device.under_way:
                 watching.tell(f"{device.path}: goes on where it was")
             if said["running"]:
@@ -176,6 +177,22 @@ def _working(
     with recorded(environment, "keys rotate", options) as run:
         connection = connections(environment, [host.name])[0]
         yield _Work(environment, host, strategy, watching, run, connection)
+
+
+def with_a_passphrase(chosen: tuple[Device, ...], named: bool) -> list[Device]:  # noqa: FBT001
+    """Those that the host's passphrase opens; raises PasInfraError for a client's that is `named`.
+
+    A client's has a key of its own, of which nobody knows anything.
+    """
+    for device in chosen:
+        if device.client and named:
+            raise PasInfraError(
+                f"{device.path} of {device.host} is the volume of the client {device.client}: no "
+                "passphrase opens it",
+                where=device.uuid,
+                next_step="--volume-key changes what it is encrypted with",
+            )
+    return [device for device in chosen if not device.client]
 
 
 def _judge(environment: Environment, host: Host, new: str, former: str) -> None:
@@ -252,17 +269,3 @@ def _watch(
         if now != shown:
             stage(now)
             shown = now
-
-
-def _derivation(environment: Environment, host: Host) -> dict[str, int]:
-    names = ("memory_mib", "iterations", "threads")
-    found = settings(environment, host.name, *(f"installation_argon2_{name}" for name in names))
-    return {name: int(found[f"installation_argon2_{name}"]) for name in names}
-
-
-def _cipher(environment: Environment, host: Host) -> dict[str, object]:
-    found = settings(environment, host.name, "installation_cipher", "installation_key_bits")
-    return {
-        "cipher": str(found["installation_cipher"]),
-        "key_bits": int(found["installation_key_bits"]),
-    }

@@ -6,10 +6,12 @@ from typing import Any
 
 from orchestrator.engine import Connection, ask, printable
 from orchestrator.exit_codes import ExitCode
-from orchestrator.keys.call import question
+from orchestrator.keys.call import KEYS
 
 # Of a device that cannot be read nothing is known but that.
 _NO_HEADER: Mapping[str, Any] = {"segments": {}, "keyslots": {}, "config": {}}
+
+_CLIENT = "client_"  # what the label of a client's volume begins with
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Device:
 
     `opened` are the names under which the kernel has it open; `in_escrow` is None where no header
     of it is kept, and False where it is another one; `under_way` is a change of its volume key,
-    and one that `awaits_escrow` has ended. Of one that is `unreadable`, that says why.
+    and one that `awaits_escrow` has ended. Of one that is `unreadable`, that says why. `client` is
+    whose volume it is, by its label.
     """
 
     host: str
@@ -42,6 +45,7 @@ class Device:
     under_way: bool
     awaits_escrow: bool = False
     unreadable: str = ""
+    client: str = ""
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -81,7 +85,7 @@ class DeviceList:
 
 def list_devices(connections: Iterable[Connection]) -> DeviceList:
     """Ask the hosts for their encrypted devices; one that has none is no fault here."""
-    given, missing = ask(connections, question({"what": "status"}))
+    given, missing = ask(connections, KEYS.question({"what": "status"}))
     found: list[Device] = []
     unreadable: dict[str, str] = {}
     for host, answer in given.items():
@@ -101,7 +105,7 @@ def read_devices(host: str, answer: Mapping[str, Any]) -> list[Device]:
 
 def _device(host: str, said: Mapping[str, Any], noted: Mapping[str, str]) -> Device:
     header = said.get("header", _NO_HEADER)
-    known = noted.get(said["uuid"])
+    known, label = noted.get(said["uuid"]), printable(said.get("label", ""))
     segments = list(header["segments"].values())
     # Where a device is being re-encrypted, cryptsetup keeps its state in a slot of another kind.
     keys = {n: slot for n, slot in header["keyslots"].items() if slot["type"] == "luks2"}
@@ -118,6 +122,7 @@ def _device(host: str, said: Mapping[str, Any], noted: Mapping[str, str]) -> Dev
         under_way=any(name.startswith("online-reencrypt") for name in mandatory),
         awaits_escrow=bool(said.get("awaits_escrow")),
         unreadable=printable(said.get("unreadable", "")),
+        client=label.removeprefix(_CLIENT) if label.startswith(_CLIENT) else "",
     )
 
 

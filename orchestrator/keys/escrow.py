@@ -16,10 +16,10 @@ from orchestrator.engine import (
 from orchestrator.environment import Environment, Host
 from orchestrator.errors import PasInfraError
 from orchestrator.keys.call import call
+from orchestrator.keys.declared import passphrase_of
 from orchestrator.keys.devices import Device, list_devices
 from orchestrator.paths import project_root
 from orchestrator.runs import STATUS_OF_PLAY, Recorder, recorded
-from orchestrator.unlock import declared_passphrases
 
 PLAYBOOK = "playbooks/escrow.yml"
 
@@ -40,17 +40,17 @@ def keep_in_escrow(
     *,
     uuids: tuple[str, ...] = (),
 ) -> Escrowed:
-    """Prove that the declared passphrase opens the devices; put their headers into escrow.
+    """Prove that what is declared opens the devices, each its own; put their headers into escrow.
 
     Without `uuids`, all devices of the host. What was in escrow of them is replaced. Raises
     PasInfraError, and replaces nothing, when it does not open one of them.
     """
     with recorded(environment, "keys escrow", {"hosts": [host.name]}) as run:
         connection = connections(environment, [host.name])[0]
-        passphrase = declared_passphrases(environment, host)[0]
         chosen = devices_of(connection, uuids)
         sums = {}
         for device in chosen:
+            passphrase = passphrase_of(environment, host, device)
             said = call(connection, "prove", uuid=device.uuid, passphrase=passphrase)
             sums[device.uuid] = said["sha256"]
         outcome = replace(environment, host, strategy, sums, run, progress)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rig import SUDO
 
-from orchestrator.keys.call import question
+from orchestrator.keys.call import KEYS
 from orchestrator.keys.host import luks
 
 LOCK = Path("/run/pas-infra/keys/lock")
@@ -36,7 +36,7 @@ def device(tmp_path: Path) -> str:
 
 def change(device: str, new: str = "new", former: str = "former") -> "subprocess.Popen[str]":
     """Begin it as a host does: a Python that reads all it is to do from stdin."""
-    asked = question(
+    asked = KEYS.question(
         {"what": "passphrase", "device": device, "new": new, "former": former, "derivation": COST}
     )
     process = subprocess.Popen(

@@ -42,8 +42,10 @@ kill -0 "$NEIGHBOUR" 2> /dev/null && echo "reaches a process of OTHER"
 grep -q '^NoNewPrivs:[[:space:]]*1$' /proc/self/status || echo "may gain privileges"
 grep -q '^CapBnd:[[:space:]]*0*$' /proc/self/status || echo "may have capabilities"
 grep -q '/clients-NAME.slice/' /proc/self/cgroup || echo "runs outside of its slice"
-exit 0
+echo looked
 """
+# Once it is closed, no service of the client starts at all.
+TRY = "timeout 60 systemd-run --quiet --wait --pipe --collect --unit={probe} sh -c 'echo ran' || :"
 LIMITS = {"MemoryMax": "memory_mb", "TasksMax": "tasks", "CPUQuotaPerSecUSec": "cpu_percent"}
 
 
@@ -57,10 +59,21 @@ def clients(
     return declared.clients
 
 
+@pytest.fixture
+def opened(answers: Answers, clients: tuple[Client, ...]) -> set[str]:
+    """The clients whose data can be reached: whose volume is mounted, in a container all."""
+    if answers("systemd-detect-virt --container || :").strip() != "none":
+        return {client["name"] for client in clients}
+    mounted = answers("findmnt --list --noheadings --output TARGET").splitlines()
+    return {client["name"] for client in clients if f"/srv/clients/{client['name']}" in mounted}
+
+
 @pytest.mark.pas("5.7.1")
-def test_a_service_reaches_its_client_only(answers: Answers, clients: tuple[Client, ...]) -> None:
+def test_a_service_reaches_its_client_only(
+    answers: Answers, clients: tuple[Client, ...], opened: set[str]
+) -> None:
     """A service of each client sees no data, file, process or memory of another or of the host."""
-    names = [client["name"] for client in clients]
+    names = sorted(opened)
     faults = []
     for index, name in enumerate(names):
         # The only client is kept apart from the host itself.
@@ -73,8 +86,13 @@ def test_a_service_reaches_its_client_only(answers: Answers, clients: tuple[Clie
                 probe=f"client-{name}-probe.service",
                 script=shlex.quote(script),
             )
-        )
-        faults += [f"a service of {name} {line}" for line in said.splitlines()]
+        ).splitlines()
+        faults += [f"a service of {name} {line}" for line in said if line != "looked"]
+        if "looked" not in said:
+            faults.append(f"a service of {name} does not run")
+    for name in sorted({client["name"] for client in clients} - opened):
+        if "ran" in answers(TRY.format(probe=f"client-{name}-probe.service")):
+            faults.append(f"a service of {name} runs without its volume")
     assert not faults, "; ".join(faults)
 
 
@@ -152,17 +170,17 @@ def span(percent: int) -> str:
 
 
 @pytest.mark.pas("5.7.1")
-def test_a_directory_is_its_clients_alone(answers: Answers, clients: tuple[Client, ...]) -> None:
+def test_a_directory_is_its_clients_alone(
+    answers: Answers, clients: tuple[Client, ...], opened: set[str]
+) -> None:
     """Nobody lists the clients, nor gets into a directory but whose it is."""
     if not clients:
         return  # the place itself comes with the first client
     assert answers("stat --format='%U %a' /srv/clients").split() == ["root", "711"]
-    mounted = answers("findmnt --list --noheadings --output TARGET").splitlines()
-    container = answers("systemd-detect-virt --container || :").strip() != "none"
     faults = []
     for client in clients:
         place = f"/srv/clients/{client['name']}"
-        theirs = container or place in mounted
+        theirs = client["name"] in opened
         wanted = [f"cli-{client['name']}", "700"] if theirs else ["root", "0"]
         found = answers(f"stat --format='%U %a' {place}").split()
         if found != wanted:
@@ -176,6 +194,40 @@ def test_a_directory_is_its_clients_alone(answers: Answers, clients: tuple[Clien
                 f"ls {place} > /dev/null 2>&1 && echo yes || :"
             )
         ]
+    assert not faults, "; ".join(faults)
+
+
+@pytest.mark.pas("5.7.1", "6.1.1")
+def test_what_is_mounted_is_their_own_volume(
+    answers: Answers, clients: tuple[Client, ...], record_property: Callable[[str, object], None]
+) -> None:
+    """Where a client's data lies, their own volume is mounted, encrypted under a key of its own."""
+    mounted = {
+        fields[0]: fields[1:]
+        for line in answers(
+            "findmnt --list --noheadings --output TARGET,SOURCE,OPTIONS"
+        ).splitlines()
+        if (fields := line.split())[0].startswith("/srv/clients/")
+    }
+    names = {client["name"] for client in clients}
+    faults = [f"{place} is nobody's" for place in mounted if place.split("/")[3] not in names]
+    closed = []
+    for name in sorted(names):
+        source, options = mounted.get(f"/srv/clients/{name}", ("", ""))
+        if not source:
+            closed.append(name)
+            continue
+        if source != f"/dev/mapper/client_{name}":
+            faults.append(f"on /srv/clients/{name} is {source}")
+            continue
+        if missing := {"nodev", "nosuid"} - set(options.split(",")):
+            faults.append(f"{source} is mounted without {', '.join(sorted(missing))}")
+        # From itself down to what it stands on: its key first, then the volume that it is.
+        stack = answers(f"lsblk --inverse --list --noheadings --output NAME,TYPE {source}").split()
+        if stack[1] != "crypt" or stack[3] != "lvm" or not stack[2].endswith(f"-client_{name}"):
+            faults.append(f"{source} lies on {' '.join(stack[2:4])}")
+    if closed:
+        record_property("says", f"not open: {', '.join(closed)}")
     assert not faults, "; ".join(faults)
 
 

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.engine import Connection
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
-from orchestrator.keys.call import call, question
+from orchestrator.keys.call import KEYS, call
 from orchestrator.keys.change import in_order, passphrase_sentence, progress_sentence
 from orchestrator.keys.devices import Device, DeviceList, read_devices
 
@@ -165,7 +165,7 @@ def test_what_a_host_says_is_not_executed_here(
 def test_a_passphrase_of_any_letters_is_data() -> None:
     """It stands in a program: nothing in it ends the text that it is."""
     awkward = "a'\"\\\n\x00é'''))\nimport os"
-    asked = question({"what": "prove", "passphrase": awkward})
+    asked = KEYS.question({"what": "prove", "passphrase": awkward})
     assert awkward not in asked.command
     (literal,) = re.findall(r"json\.loads\((.*)\)\)\)\)$", asked.script, re.MULTILINE)
     assert json.loads(ast.literal_eval(literal))["passphrase"] == awkward

@@ -1,17 +1,16 @@
 """What a host is asked about its encrypted devices, and what it answers. Runs there, as root."""
 
 import contextlib
-import fcntl
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.keys.host.alone import alone
 from orchestrator.keys.host.luks import Refused, device_of, header_sum, listed, metadata
 from orchestrator.keys.host.passphrase import change_passphrase, prove
 from orchestrator.keys.host.volume_key import awaits_escrow, escrowed, look, reencrypt
 
-_LOCK = Path("/run/pas-infra/keys/lock")
 _CHANGING = ("passphrase", "reencrypt", "prove")
 _NOTE = Path("/etc/pas-infra/escrow.json")  # written by role encryption
 
@@ -36,19 +35,6 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"refused": str(why)}
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Raises Refused while another call works here: whoever asked for it may be gone."""
-    # A place of root's alone: whoever can open the file can hold the lock.
-    _LOCK.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _LOCK.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Refused("another call changes keys here: wait until it has ended") from None
-        yield
-
-
 def status() -> dict[str, Any]:
     """Every encrypted device with its header's metadata, and what was noted to be in escrow."""
     try:
@@ -58,9 +44,9 @@ def status() -> dict[str, Any]:
     return {"noted": noted, "devices": [described(**found) for found in listed()]}
 
 
-def described(uuid: str, path: str, opened: list[str]) -> dict[str, Any]:
+def described(uuid: str, label: str, path: str, opened: list[str]) -> dict[str, Any]:
     """One device; what its header says is cryptsetup's own JSON, or why it cannot be read."""
-    found = {"uuid": uuid, "path": path, "opened": opened}
+    found = {"uuid": uuid, "label": label, "path": path, "opened": opened}
     try:
         return found | {
             "header": metadata(path),

@@ -26,8 +26,8 @@ class Refused(Exception):
 
 
 def listed() -> list[dict[str, Any]]:
-    """UUID, path and mappings of each LUKS device; a mirror's members are not the device."""
-    tree = json.loads(run("lsblk", "--json", "--output", "NAME,PATH,TYPE,FSTYPE,UUID"))
+    """UUID, label, path and mappings of each LUKS device; a mirror's members are not the device."""
+    tree = json.loads(run("lsblk", "--json", "--output", "NAME,PATH,TYPE,FSTYPE,UUID,LABEL"))
     found: dict[str, dict[str, Any]] = {}
 
     def look_below(nodes: list[dict[str, Any]]) -> None:
@@ -35,7 +35,12 @@ def listed() -> list[dict[str, Any]]:
             children = node.get("children", [])
             if node["fstype"] == "crypto_LUKS":
                 opened = [child["name"] for child in children if child["type"] == "crypt"]
-                one = {"uuid": node["uuid"], "path": node["path"], "opened": opened}
+                one = {
+                    "uuid": node["uuid"],
+                    "label": node["label"] or "",
+                    "path": node["path"],
+                    "opened": opened,
+                }
                 if found.setdefault(node["uuid"], one)["path"] != node["path"]:
                     raise Refused(
                         f"{found[node['uuid']]['path']} and {node['path']} say that they are the "

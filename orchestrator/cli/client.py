@@ -1,0 +1,179 @@
+"""`pas-infra client`: the clients of the service, and the encrypted volume of each."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.options import (
+    ask_for,
+    environment_option,
+    hosts_option,
+    json_option,
+    strategy_option,
+)
+from orchestrator.cli.progress import Stages
+from orchestrator.cli.results import show_troubles
+from orchestrator.cli.terminal import console, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.clients import ClientList
+
+
+@click.group("client", short_help="See, make and erase the encrypted volumes of clients.")
+def command() -> None:
+    """The clients of clients.yml, each with an encrypted volume and a key of their own."""
+
+
+@command.command("list", short_help="Show the clients and their volumes.")
+@environment_option
+@hosts_option
+@json_option
+def listing(environment_name: str, hosts: tuple[str, ...], *, as_json: bool) -> int:
+    """Show each client, what is declared for them, and what their host has.
+
+    Ends with 2 when something is to be done, as a volume that is not there or not open; 4 when a
+    host could not be asked.
+    """
+    from orchestrator.clients import list_clients
+    from orchestrator.engine import connections
+    from orchestrator.environment import load_environment
+    from orchestrator.selection import select
+
+    environment = load_environment(environment_name)
+    chosen = select(environment, limit=hosts)
+    found = list_clients(environment, connections(environment, chosen.hosts))
+    if as_json:
+        clients = [asdict(one) | {"faults": one.faults} for one in found.clients]
+        print_json({"clients": clients, "missing": dict(found.missing)})
+    else:
+        _show(found, console())
+    return found.exit_code
+
+
+@command.command("add", short_help="Make a client's key and encrypted volume.")
+@click.argument("name", metavar="NAME")
+@environment_option
+@strategy_option
+def add(name: str, environment_name: str, strategy: str | None) -> int:
+    """Give the client NAME of clients.yml a volume of the declared size, under a key of its own.
+
+    The key is kept in the key store of this control node, nowhere else; the host has it in its
+    kernel only. A volume that is there stays as it is, or grows to what is declared. No other
+    command formats one.
+    """
+    from orchestrator.clients import add, client_of
+    from orchestrator.engine import PlayStatus, Strategy, default_strategy
+    from orchestrator.environment import load_environment
+    from orchestrator.runs import STATUS_OF_PLAY
+
+    environment = load_environment(environment_name)
+    client = client_of(environment, name)
+    with Stages() as stages:
+        added = add(
+            environment,
+            client,
+            Strategy(strategy) if strategy else default_strategy(),
+            stages.begin,
+            stages.progress,
+        )
+    told = console(stderr=True)
+    show_troubles(added.outcome, told)
+    if added.outcome.status is PlayStatus.OK:
+        done = " and ".join(added.done) or "there already"
+        told.print(f"the volume of {name} is {done}, and its header in escrow")
+        if not added.mounted:
+            told.print(f"next:  pas-infra apply --limit {client.host}, and then the same command")
+    told.print(f"recorded as run {added.run_id} (pas-infra history {added.run_id})")
+    return STATUS_OF_PLAY[added.outcome.status].exit_code
+
+
+@command.command("offboard", short_help="Erase a client's data, and certify it.")
+@click.argument("name", metavar="NAME")
+@environment_option
+@strategy_option
+@click.option(
+    "--overwrite", is_flag=True, help="Write over the whole volume too, not its header only."
+)
+@click.option("--confirm", "typed", metavar="NAME", help="The client's name, instead of typing it.")
+def offboard(
+    name: str, environment_name: str, strategy: str | None, typed: str | None, *, overwrite: bool
+) -> int:
+    """Erase the data of the client NAME for good, whose contract and days of grace have ended.
+
+    Their services are stopped, the key slots and the header of their volume destroyed, then the key
+    itself and every copy of the header; the key store is encrypted anew, and what is left of them
+    on the host removed. It ends with a certificate, in French, as a page and as PDF. Cut short, the
+    same command goes on; for somebody who was offboarded before, it gives the same certificate.
+    """
+    from orchestrator.clients import Interaction, offboard
+    from orchestrator.engine import Strategy, default_strategy
+    from orchestrator.environment import load_environment
+    from orchestrator.runs import utc_now
+
+    environment = load_environment(environment_name)
+    told = console(stderr=True)
+    with Stages() as stages:
+
+        def confirm(destroyed: str) -> str:
+            stages.end()
+            told.print("[bold]To be destroyed for good:[/]")
+            told.print(destroyed, markup=False)
+            return typed if typed is not None else ask_for(name)
+
+        done = offboard(
+            environment,
+            name,
+            Strategy(strategy) if strategy else default_strategy(),
+            Interaction(confirm, stages.begin, stages.progress),
+            overwrite=overwrite,
+            today=utc_now().date(),
+        )
+    if done.outcome is not None:
+        show_troubles(done.outcome, told)
+    if done.declined:
+        told.print("that is not their name: nothing was changed")
+    if done.certificate is not None:
+        if done.run_id is None:
+            told.print(f"the data of {name} was erased before; the certificate is the same")
+        console().print(f"{done.certificate.pdf}\n{done.certificate.html}", soft_wrap=True)
+        told.print(f"next:  remove {name} from clients.yml, and give them the certificate")
+    if done.run_id is not None:
+        told.print(f"recorded as run {done.run_id} (pas-infra history {done.run_id})")
+    return done.exit_code
+
+
+def _show(found: "ClientList", to: "Console") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("client", "host", "title", "declared", "volume", "used", "state"):
+        table.add_column(title, overflow="fold")
+    for one in found.clients:
+        volume = one.volume
+        table.add_row(
+            escape(one.name),
+            one.host,
+            escape(one.declared.title) if one.declared else "",
+            f"{one.declared.volume_gb} GB" if one.declared else "",
+            f"{volume.size / 1e9:.1f} GB" if volume else "",
+            f"{100 * volume.used // volume.size} %" if volume and volume.used is not None else "",
+            _state(one.has_disks, volume is not None, bool(volume and volume.mounted)),
+        )
+    to.print(table)
+    for one in found.clients:
+        for fault in one.faults:
+            to.print(f"[red]✗[/] {one.host}: {escape(one.name)}: {escape(fault)}")
+    for host, why in found.missing.items():
+        to.print(f"[red]?[/] {host}: {escape(why)}")
+
+
+def _state(has_disks: bool, there: bool, mounted: bool) -> str:  # noqa: FBT001
+    if not has_disks:
+        return "a directory: a container has no disks"
+    if not there:
+        return "no volume"
+    return "mounted" if mounted else "closed"

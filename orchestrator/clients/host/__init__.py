@@ -1,0 +1,1 @@
+"""What runs on a host itself: its Python has the standard library and these modules only."""

@@ -1,0 +1,174 @@
+"""The volumes of the clients: each under a key of its own, made once and opened at each start."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.engine import (
+    Connection,
+    HostProgram,
+    OnProgress,
+    PlayOutcome,
+    PlayStatus,
+    Strategy,
+    connections,
+    printable,
+    variables,
+)
+from orchestrator.environment import Client, Environment, role_defaults
+from orchestrator.errors import PasInfraError
+from orchestrator.keys import escrow
+from orchestrator.keys.call import SHA256
+from orchestrator.keys.declared import cipher, derivation
+from orchestrator.keys.key_store import key_store
+from orchestrator.paths import project_root
+from orchestrator.records import TaskResult, TaskStatus
+from orchestrator.runs import Recorder, recorded, utc_now
+
+MEASURES = ("5.7.1", "6.1.1", "6.4.2")
+_GROUP = "clients_volume_group"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+VOLUMES = HostProgram(
+    "its clients' volumes",
+    (
+        "orchestrator.keys.host.luks",
+        "orchestrator.keys.host.alone",
+        "orchestrator.clients.host.volumes",
+        "orchestrator.clients.host.erasure",
+        "orchestrator.clients.host.answers",
+    ),
+    remedy="pas-infra client list shows what is there",
+    patience=600.0,
+)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of a client's volume: `done` what was done to it, `mounted` whether it is."""
+
+    run_id: int
+    done: tuple[str, ...]
+    mounted: bool
+    outcome: PlayOutcome
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A client's volume after a start; `failed` are units that did not start.
+
+    `fault` says why it could not be opened.
+    """
+
+    client: str
+    mounted: bool = False
+    failed: tuple[str, ...] = ()
+    fault: str = ""
+
+    @property
+    def trouble(self) -> str:
+        """What somebody has to look at; "" when there is nothing."""
+        return self.fault or ", ".join(f"{unit} does not start" for unit in self.failed)
+
+
+def client_of(environment: Environment, name: str) -> Client:
+    """The declared client `name`; raises PasInfraError when there is none of that name."""
+    for client in environment.clients:
+        if client.name == name:
+            return client
+    raise PasInfraError(
+        f"there is no client `{name}`",
+        where=environment.directory / "clients.yml",
+        next_step="declare them there (docs/how-to/clients.md)",
+    )
+
+
+def volume_group(environment: Environment, host: str) -> str:
+    """The volume group of a host in which its clients' volumes lie."""
+    declared = variables(environment, [host], [_GROUP])[host][_GROUP]
+    return str(declared or role_defaults(project_root() / "roles/clients")[_GROUP])
+
+
+def add(
+    environment: Environment,
+    client: Client,
+    strategy: Strategy,
+    stage: Callable[[str], None],
+    progress: OnProgress,
+) -> Added:
+    """Make the client's key and volume, keep its header in escrow, mount it; recorded.
+
+    What is there stays; a volume that is declared larger grows. The key is kept before anything
+    lies under it. Raises PasInfraError when the host has no room, or a volume that this key does
+    not open.
+    """
+    with recorded(environment, "client add", {"clients": [client.name]}) as run:
+        connection = connections(environment, [client.host])[0]
+        host = environment.host(client.host)
+        store = key_store(environment, client.host)
+        group = volume_group(environment, client.host)
+        stage(f"key of {client.name}")
+        key = store.add(client.name, utc_now()).key
+        stage(f"volume of {client.name}")
+        said = VOLUMES.call(
+            connection, client.name, what="create", name=client.name, group=group,
+            size_gb=client.volume_gb, key=key, derivation=derivation(environment, host),
+            **cipher(environment, host),
+        )  # fmt: skip
+        done = tuple(printable(str(word)) for word in said["done"])
+        keep(run, client, f"the volume of {client.name} is {' and '.join(done) or 'there'}", done)
+        stage("escrow")
+        outcome = escrow.replace(environment, host, strategy, _proven(said), run, progress)
+        mounted = False
+        if outcome.status is PlayStatus.OK:
+            stage(f"start of {client.name}")
+            mounted = _open(connection, client, group, key).mounted
+        return Added(run.id, done, mounted, outcome)
+
+
+def open_all(environment: Environment, host: str) -> list[Opened]:
+    """Open the volumes of the clients on a host that have a key, after each of its starts.
+
+    Raises PasInfraError when the key store cannot be read.
+    """
+    clients = [client for client in environment.clients if client.host == host]
+    if not clients:
+        return []
+    keys = key_store(environment, host).keys()
+    connection, group = connections(environment, [host])[0], volume_group(environment, host)
+    opened = []
+    for client in clients:
+        if client.name not in keys:
+            continue
+        try:
+            opened.append(_open(connection, client, group, keys[client.name].key))
+        except PasInfraError as error:
+            # The others are not to wait for this one.
+            opened.append(Opened(client.name, fault=error.what))
+    return opened
+
+
+def _proven(said: Mapping[str, Any]) -> dict[str, str]:
+    """The header's sum by its UUID, as Ansible may be given them: no expression of a host's."""
+    uuid, sha256 = str(said["uuid"]), str(said["sha256"])
+    if not _UUID.fullmatch(uuid) or not SHA256.fullmatch(sha256):
+        raise PasInfraError(
+            f"no header is described by {printable(uuid)} and {printable(sha256)}",
+            next_step="find out who has changed the host's programs",
+        )
+    return {uuid: sha256}
+
+
+def keep(run: Recorder, client: Client, sentence: str, done: Iterable[str]) -> None:
+    """Record what was done for a client."""
+    status = TaskStatus.CHANGED if list(done) else TaskStatus.OK
+    run.keep(TaskResult(client.host, "", sentence, "client", status=status, measures=MEASURES))
+
+
+def _open(connection: Connection, client: Client, group: str, key: str) -> Opened:
+    said: Mapping[str, Any] = VOLUMES.call(
+        connection, client.name, what="open", name=client.name, group=group, key=key
+    )
+    failed = tuple(printable(str(unit)) for unit in said["failed"])
+    return Opened(client.name, bool(said["mounted"]), failed)

@@ -1,0 +1,185 @@
+"""The keys of the clients' volumes: on the control node, outside of git and of every backup.
+
+They lie encrypted under a store key, a random file that exists here only. Whoever leaves has their
+key erased by another store key for those of the others: what was ever copied of the keys is then
+worth nothing, for the store key that opens it is gone (13.3.1). The store key itself is vaulted.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from orchestrator.engine import secret
+from orchestrator.environment import Environment
+from orchestrator.environment.vault import decrypt, encrypt
+from orchestrator.errors import PasInfraError
+from orchestrator.store.private import open_private, private_directory
+
+_PASSPHRASE = "clients_key_store_passphrase"  # noqa: S105 - the name of a variable
+_KEY_BYTES = 64
+_LEAST_LETTERS = 32  # of the passphrase
+
+
+@dataclass(frozen=True)
+class ClientKey:
+    """What opens a client's volume, and when it was made (ISO 8601)."""
+
+    key: str
+    made: str
+
+
+class KeyStore:
+    """The key store of one environment; `directory` is its own.
+
+    Its files are `N.key`, the store key under the passphrase, and `N.keys`, the keys under the
+    store key; with the highest N that has both. Whoever changes it holds the environment's lock.
+    """
+
+    def __init__(self, directory: Path, passphrase: str) -> None:
+        self._directory = directory
+        self._passphrase = passphrase
+
+    @property
+    def generation(self) -> int:
+        """How many store keys there have been; 0 before the first key."""
+        whole = (n for n in self._generations() if self._keys(n).exists() and self._key(n).exists())
+        return max(whole, default=0)
+
+    def keys(self) -> Mapping[str, ClientKey]:
+        """The keys, by the names of their clients.
+
+        Raises PasInfraError when the passphrase does not open them, or they are damaged.
+        """
+        if not (current := self.generation):
+            return {}
+        try:
+            found = json.loads(decrypt(_read(self._keys(current)), self._store_key(current)))
+            return {name: ClientKey(**one) for name, one in found.items()}
+        except PasInfraError as error:
+            raise PasInfraError(
+                f"the key store cannot be read: {error.what}",
+                where=self._directory,
+                next_step=f"see whether {_PASSPHRASE} is the one it was made with",
+            ) from error
+
+    def key_of(self, name: str) -> str:
+        """What opens a client's volume; raises PasInfraError for one who has none."""
+        if name not in (found := self.keys()):
+            raise PasInfraError(
+                f"the key store has no key of the client `{name}`",
+                where=self._directory,
+                next_step=f"pas-infra client add {name} makes it, with a volume",
+            )
+        return found[name].key
+
+    def add(self, name: str, now: datetime) -> ClientKey:
+        """Keep a new random key for a client, or leave the one that there is."""
+        found = dict(self.keys())
+        if name in found:
+            return found[name]
+        found[name] = ClientKey(secrets.token_hex(_KEY_BYTES), now.isoformat(timespec="seconds"))
+        if not self.generation:
+            self._begin(1)
+        self._write(max(self.generation, 1), found)
+        return found[name]
+
+    def remove(self, name: str) -> None:
+        """Destroy a client's key: the others get another store key, and the former one is erased.
+
+        Cut short, either the former keys are all there or the next call goes on.
+        """
+        found = dict(self.keys())
+        if found.pop(name, None):
+            later = self.generation + 1
+            self._begin(later)
+            self._write(later, found)
+        for unfinished in self._directory.glob("*.new"):
+            erase(unfinished)
+        for number in self._generations():
+            if number != self.generation:
+                # First what opens the other.
+                erase(self._key(number))
+                erase(self._keys(number))
+
+    def _store_key(self, number: int) -> bytes:
+        return decrypt(_read(self._key(number)), self._words()).encode()
+
+    def _words(self) -> bytes:
+        """The passphrase; an environment that keeps no key needs none."""
+        if len(self._passphrase) < _LEAST_LETTERS:
+            raise PasInfraError(
+                f"{_PASSPHRASE} has fewer than {_LEAST_LETTERS} characters",
+                next_step="vault a random one in the inventory (docs/how-to/clients.md)",
+            )
+        return self._passphrase.encode()
+
+    def _begin(self, number: int) -> None:
+        private_directory(self._directory)
+        _replace(self._key(number), encrypt(secrets.token_hex(_KEY_BYTES), self._words()))
+
+    def _write(self, number: int, keys: Mapping[str, ClientKey]) -> None:
+        text = json.dumps({name: asdict(key) for name, key in sorted(keys.items())})
+        _replace(self._keys(number), encrypt(text, self._store_key(number)))
+
+    def _generations(self) -> list[int]:
+        return sorted({int(file.stem) for file in self._directory.glob("[0-9]*.key*")})
+
+    def _key(self, number: int) -> Path:
+        return self._directory / f"{number}.key"
+
+    def _keys(self, number: int) -> Path:
+        return self._directory / f"{number}.keys"
+
+
+def key_store(environment: Environment, host: str) -> KeyStore:
+    """The key store of the environment, with its passphrase as it is declared for a host."""
+    return KeyStore(
+        environment.store_directory / "client-keys", secret(environment, host, _PASSPHRASE)
+    )
+
+
+def erase(file: Path) -> None:
+    """Overwrite a file and remove it; one that is gone already is fine.
+
+    On flash a remnant may stay: what lies here is encrypted all the same.
+    """
+    with suppress(FileNotFoundError):
+        size = file.stat().st_size
+        with file.open("r+b") as opened:
+            opened.write(secrets.token_bytes(size))
+            opened.flush()
+            os.fsync(opened.fileno())
+        file.unlink()
+        _keep_names(file.parent)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        raise PasInfraError(f"{file.name}: {error.strerror}", where=file) from error
+
+
+def _replace(file: Path, text: str) -> None:
+    """Put a text in the place of a file's, at once and for good."""
+    beside = file.with_suffix(f"{file.suffix}.new")
+    with os.fdopen(open_private(beside), "r+b") as opened:
+        opened.truncate()
+        opened.write(text.encode())
+        opened.flush()
+        os.fsync(opened.fileno())
+    beside.rename(file)
+    _keep_names(file.parent)
+
+
+def _keep_names(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,118 @@
+"""The key store: what it keeps, what it destroys, and what is left when it is cut short."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.environment.vault import decrypt
+from orchestrator.errors import PasInfraError
+from orchestrator.keys import key_store
+from orchestrator.keys.key_store import KeyStore
+
+WORDS = "a passphrase of the tests, long enough"
+NOW = datetime(2026, 11, 26, 2, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> KeyStore:
+    return KeyStore(tmp_path / "keys", WORDS)
+
+
+def test_a_key_is_made_once(store: KeyStore) -> None:
+    first = store.add("alpha", NOW)
+    assert len(first.key) == 128
+    assert first.made == "2026-11-26T02:00:00+00:00"
+    assert store.add("alpha", NOW.replace(year=2027)) == first
+    assert store.add("beta", NOW).key != first.key
+    assert set(store.keys()) == {"alpha", "beta"}
+    assert store.key_of("alpha") == first.key
+    assert store.generation == 1
+
+
+def test_nobody_has_a_key_at_first(store: KeyStore) -> None:
+    assert store.keys() == {}
+    with pytest.raises(PasInfraError, match="no key of the client `alpha`"):
+        store.key_of("alpha")
+
+
+def test_its_files_are_private_and_hold_nothing_in_clear(tmp_path: Path) -> None:
+    key = KeyStore(tmp_path / "keys", WORDS).add("alpha", NOW).key
+    for file in (tmp_path / "keys").iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert key not in file.read_text()
+        assert "alpha" not in file.read_text()
+
+
+def test_another_passphrase_opens_nothing(tmp_path: Path, store: KeyStore) -> None:
+    store.add("alpha", NOW)
+    with pytest.raises(PasInfraError, match="the key store cannot be read"):
+        KeyStore(tmp_path / "keys", WORDS.upper()).keys()
+    with pytest.raises(PasInfraError, match="fewer than 32 characters"):
+        KeyStore(tmp_path / "other", "short").add("alpha", NOW)
+    assert KeyStore(tmp_path / "other", "").keys() == {}
+
+
+def test_a_damaged_file_is_no_empty_store(tmp_path: Path, store: KeyStore) -> None:
+    store.add("alpha", NOW)
+    (tmp_path / "keys/1.keys").write_text("nonsense")
+    with pytest.raises(PasInfraError, match="the key store cannot be read"):
+        store.add("beta", NOW)
+
+
+def test_a_removed_key_opens_in_no_copy_of_what_is_left(tmp_path: Path, store: KeyStore) -> None:
+    gone = store.add("alpha", NOW).key
+    stays = store.add("beta", NOW).key
+    shutil.copytree(tmp_path / "keys", tmp_path / "copy")
+    store.remove("alpha")
+    assert {name: key.key for name, key in store.keys().items()} == {"beta": stays}
+    left = sorted(file.name for file in (tmp_path / "keys").iterdir())
+    assert left == ["2.key", "2.keys"]
+    # With everything that still exists: the passphrase, the store key, an old copy of the keys.
+    now = decrypt((tmp_path / "keys/2.key").read_text(), WORDS.encode()).encode()
+    for password in (WORDS.encode(), now):
+        with pytest.raises(PasInfraError):
+            decrypt((tmp_path / "copy/1.keys").read_text(), password)
+    assert gone not in decrypt((tmp_path / "keys/2.keys").read_text(), now)
+
+
+def test_removing_twice_changes_nothing(store: KeyStore) -> None:
+    store.add("alpha", NOW)
+    store.add("beta", NOW)
+    store.remove("alpha")
+    store.remove("alpha")
+    assert store.generation == 2
+    assert set(store.keys()) == {"beta"}
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_removal_that_is_cut_short_goes_on(
+    at: int, tmp_path: Path, store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add("alpha", NOW)
+    stays = store.add("beta", NOW).key
+    steps = 0
+
+    def cut(real: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps == at:
+                raise KeyboardInterrupt
+            return real(*arguments)
+
+        return run
+
+    with monkeypatch.context() as patched:
+        for name in ("_replace", "erase", "_keep_names"):
+            patched.setattr(key_store, name, cut(getattr(key_store, name)))
+        with pytest.raises(KeyboardInterrupt):
+            store.remove("alpha")
+    assert set(store.keys()) in ({"alpha", "beta"}, {"beta"})
+    store.remove("alpha")
+    assert {name: key.key for name, key in store.keys().items()} == {"beta": stays}
+    left = {file.name for file in (tmp_path / "keys").iterdir()}
+    assert left == {f"{store.generation}.key", f"{store.generation}.keys"}
