@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.clients.certificate import certificate_of
 from orchestrator.engine import (
     Connection,
     HostProgram,
@@ -101,8 +102,9 @@ def add(
 
     What is there stays; a volume that is declared larger grows. The key is kept before anything
     lies under it. Raises PasInfraError when the host has no room, or a volume that this key does
-    not open.
+    not open, and for the name of somebody who has left.
     """
+    refuse_gone(environment, client.name)
     with recorded(environment, "client add", {"clients": [client.name]}) as run:
         connection = connections(environment, [client.host])[0]
         host = environment.host(client.host)
@@ -125,6 +127,16 @@ def add(
             stage(f"start of {client.name}")
             mounted = _open(connection, client, group, key).mounted
         return Added(run.id, done, mounted, outcome)
+
+
+def refuse_gone(environment: Environment, name: str) -> None:
+    """Raises PasInfraError for the name of a client who was offboarded: it has its certificate."""
+    if (gone := certificate_of(environment.store_directory / "offboarding", name)) is not None:
+        raise PasInfraError(
+            f"a client `{name}` was offboarded on {gone.facts['issued'][:10]}",
+            where=gone.pdf,
+            next_step="give whoever comes, or comes back, another name",
+        )
 
 
 def open_all(environment: Environment, host: str) -> list[Opened]:

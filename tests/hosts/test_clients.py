@@ -199,7 +199,10 @@ def test_a_directory_is_its_clients_alone(
 
 @pytest.mark.pas("5.7.1", "6.1.1")
 def test_what_is_mounted_is_their_own_volume(
-    answers: Answers, clients: tuple[Client, ...], record_property: Callable[[str, object], None]
+    answers: Answers,
+    clients: tuple[Client, ...],
+    opened: set[str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Where a client's data lies, their own volume is mounted, encrypted under a key of its own."""
     mounted = {
@@ -211,11 +214,9 @@ def test_what_is_mounted_is_their_own_volume(
     }
     names = {client["name"] for client in clients}
     faults = [f"{place} is nobody's" for place in mounted if place.split("/")[3] not in names]
-    closed = []
     for name in sorted(names):
         source, options = mounted.get(f"/srv/clients/{name}", ("", ""))
         if not source:
-            closed.append(name)
             continue
         if source != f"/dev/mapper/client_{name}":
             faults.append(f"on /srv/clients/{name} is {source}")
@@ -226,7 +227,7 @@ def test_what_is_mounted_is_their_own_volume(
         stack = answers(f"lsblk --inverse --list --noheadings --output NAME,TYPE {source}").split()
         if stack[1] != "crypt" or stack[3] != "lvm" or not stack[2].endswith(f"-client_{name}"):
             faults.append(f"{source} lies on {' '.join(stack[2:4])}")
-    if closed:
+    if closed := sorted(names - opened):
         record_property("says", f"not open: {', '.join(closed)}")
     assert not faults, "; ".join(faults)
 
