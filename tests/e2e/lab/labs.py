@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -116,6 +117,65 @@ class Lab:
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return [line for line in done.stdout.splitlines() if line]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A lab, and a copy of the environment that declares it, which a test may change."""
+
+    lab: Lab
+    environment: Path
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `pas-infra …` on this environment and leave it running."""
+        own = {
+            "XDG_STATE_HOME": str(STATE),
+            "PAS_INFRA_LAB_DIR": str(self.lab.directory),
+            "ANSIBLE_TIMEOUT": "300",
+        }
+        return subprocess.Popen(
+            [PROGRAM, *arguments, "--env", self.environment],
+            env={**os.environ, **own},
+            cwd=project_root(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def pas_infra(self, *arguments: str, code: int = 0) -> Done:
+        """Run `pas-infra …` to its end; it must end with that code."""
+        process = self.start(*arguments)
+        stdout, stderr = process.communicate(timeout=1800)
+        return Done(process.returncode, stdout, stderr).expect(code)
+
+    def kill(self, process: subprocess.Popen[str]) -> None:
+        """Kill a command that was started, and all that it has started."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+    def root(self, host: str, script: str) -> str:
+        """What a script prints that root runs on a host; it must succeed."""
+        done = self._ssh(host, "sudo sh -s", script)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def holders(self, host: str, text: str) -> list[str]:
+        """The files of a host that hold the text, its journal among them."""
+        places = "/run /etc /var /root /home /tmp"
+        found = self._ssh(host, f"sudo grep -rlaF -f - {places} || :", f"{text}\n")
+        assert found.returncode == 0, found.stderr
+        return found.stdout.split()
+
+    def _ssh(self, host: str, command: str, stdin: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["ssh", "-F", self.lab.directory / "ssh_config", host, command],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
 
 @contextlib.contextmanager

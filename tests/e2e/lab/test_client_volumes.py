@@ -5,19 +5,16 @@ A virtual machine with a volume group of its own (a file's), in the order of a c
 
 import gzip
 import json
-import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
-from labs import PROGRAM, STATE, SUDO, Done, Lab
+from labs import STATE, SUDO, Lab, Site
 
 from orchestrator.environment.vault import decrypt, decrypt_bytes
 from orchestrator.errors import PasInfraError
@@ -49,12 +46,8 @@ systemctl enable --quiet client-alpha-web.service
 """
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(Site):
     """The machine, and the environment that declares its clients."""
-
-    lab: Lab
-    environment: Path
 
     def declare(self, name: str, **changed: object) -> None:
         file = self.environment / "clients.yml"
@@ -70,36 +63,6 @@ class Server:
         left = {"clients": [one for one in declared if one["name"] != name]}
         file.write_text(yaml.safe_dump(left, explicit_start=True, allow_unicode=True))
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [PROGRAM, *arguments, "--env", self.environment],
-            env={
-                **os.environ,
-                "XDG_STATE_HOME": str(STATE),
-                "PAS_INFRA_LAB_DIR": str(self.lab.directory),
-                "ANSIBLE_TIMEOUT": "300",
-            },
-            cwd=project_root(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def pas_infra(self, *arguments: str, code: int = 0) -> Done:
-        process = self.start(*arguments)
-        stdout, stderr = process.communicate(timeout=1800)
-        return Done(process.returncode, stdout, stderr).expect(code)
-
-    def root(self, script: str) -> str:
-        done = subprocess.run(
-            ["ssh", "-F", self.lab.directory / "ssh_config", "rbx7", "sudo sh -s"],
-            input=script, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
     def clients(self, code: int) -> dict[str, dict[str, object]]:
         """What `client list` says of each."""
         said = self.pas_infra("client", "list", "--host", "rbx7", "--json", code=code).stdout
@@ -108,15 +71,6 @@ class Server:
     def key(self, name: str) -> str:
         words = (self.lab.directory / "client-keys-passphrase").read_text().strip()
         return KeyStore(KEPT / "client-keys", words).key_of(name)
-
-    def holders(self, text: str) -> list[str]:
-        """The files of the host that hold the text, its journal among them."""
-        done = subprocess.run(
-            ["ssh", "-F", self.lab.directory / "ssh_config", "rbx7",
-             "sudo grep -rlaF -f - /run /etc /var /root /home /tmp || :"],
-            input=f"{text}\n", capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return done.stdout.split()
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +84,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     try:
         lab.do("up", "rbx7", "--backend", "qemu")
         made = Server(lab, copy)
-        made.root(GROUP)
+        made.root("rbx7", GROUP)
         yield made
     finally:
         lab.do("down", "--erase")
@@ -146,13 +100,13 @@ def test_what_cannot_be_made_is_refused(server: Server) -> None:
     assert "the volume group system has 3.4 GB left, and 50.0 GB are needed" in large.stderr
     server.declare("beta", volume_gb=1)
     # A volume of that name that somebody has made by hand.
-    server.root("lvcreate --quiet --yes --name client_beta --size 100m system; "
+    server.root("rbx7", "lvcreate --quiet --yes --name client_beta --size 100m system; "
                 "mkfs.ext4 -q /dev/system/client_beta")  # fmt: skip
-    before = server.root("sha256sum /dev/system/client_beta")
+    before = server.root("rbx7", "sha256sum /dev/system/client_beta")
     refused = server.pas_infra("client", "add", "beta", code=1)
     assert "client_beta" in refused.stderr
-    assert server.root("sha256sum /dev/system/client_beta") == before
-    server.root("lvremove --quiet --yes system/client_beta")
+    assert server.root("rbx7", "sha256sum /dev/system/client_beta") == before
+    server.root("rbx7", "lvremove --quiet --yes system/client_beta")
 
 
 @pytest.mark.parametrize("after", [2.0, 6.0, 10.0, 14.0])
@@ -161,8 +115,7 @@ def test_a_volume_is_made_though_it_is_killed(server: Server, after: float) -> N
     killed = server.start("client", "add", "alpha")
     time.sleep(after)
     server.lab.do("ssh", "rbx7", "sudo pkill -9 'cryptsetup|mkfs|lvcreate' || :")
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.communicate()
+    server.kill(killed)
     server.clients(code=2)
 
 
@@ -171,16 +124,19 @@ def test_a_volume_is_made_and_mounted(server: Server) -> None:
     assert "its header in escrow" in said
     assert "pas-infra apply --limit rbx7" in said
     server.pas_infra("apply", "--yes", "--role", "clients", "--limit", "rbx7")
-    server.root(SERVICE)
+    server.root("rbx7", SERVICE)
     server.pas_infra("client", "add", "alpha")
     listed = server.clients(code=2)
     assert listed["alpha"]["faults"] == []
     assert listed["beta"]["faults"] == ["has no volume: pas-infra client add beta"]
-    assert server.root("stat --format='%U %a' /srv/clients/alpha").split() == ["cli-alpha", "700"]
-    assert server.root("systemctl is-active client-alpha-web").strip() == "active"
+    assert server.root("rbx7", "stat --format='%U %a' /srv/clients/alpha").split() == [
+        "cli-alpha",
+        "700",
+    ]
+    assert server.root("rbx7", "systemctl is-active client-alpha-web").strip() == "active"
     # Nobody else's key, and none that lies there.
     assert len(server.key("alpha")) == 128
-    assert server.holders(server.key("alpha")) == []
+    assert server.holders("rbx7", server.key("alpha")) == []
     devices = json.loads(server.pas_infra("keys", "status", "--host", "rbx7", "--json").stdout)[
         "devices"
     ]
@@ -190,21 +146,21 @@ def test_a_volume_is_made_and_mounted(server: Server) -> None:
 def test_their_services_are_kept_apart_on_it(server: Server) -> None:
     server.pas_infra("client", "add", "beta")
     server.pas_infra("verify", "--role", "clients", "--limit", "rbx7")
-    server.root("umount /srv/clients/beta; mount -t tmpfs none /srv/clients/beta")
+    server.root("rbx7", "umount /srv/clients/beta; mount -t tmpfs none /srv/clients/beta")
     failed = server.pas_infra("verify", "--role", "clients", "--limit", "rbx7", code=2)
     assert "on /srv/clients/beta is none" in failed.stdout
-    server.root("umount /srv/clients/beta")
+    server.root("rbx7", "umount /srv/clients/beta")
     # Closed: what may not run then does not, and nothing else is amiss.
     server.pas_infra("apply", "--yes", "--role", "clients", "--limit", "rbx7")
     server.pas_infra("client", "add", "beta")
 
 
 def test_a_volume_grows_and_its_key_changes_while_it_is_used(server: Server) -> None:
-    server.root("head -c 20000000 /dev/urandom > /srv/clients/alpha/data; sync")
-    before = server.root("sha256sum /srv/clients/alpha/data")
+    server.root("rbx7", "head -c 20000000 /dev/urandom > /srv/clients/alpha/data; sync")
+    before = server.root("rbx7", "sha256sum /srv/clients/alpha/data")
     server.declare("alpha", volume_gb=2)
     assert "is grown" in server.pas_infra("client", "add", "alpha").stderr
-    size = int(server.root("df --output=size --block-size=1 /srv/clients/alpha | tail -1"))
+    size = int(server.root("rbx7", "df --output=size --block-size=1 /srv/clients/alpha | tail -1"))
     assert 1_850_000_000 < size < 2_000_000_000
     server.declare("alpha", volume_gb=1)
     smaller = server.pas_infra("client", "add", "alpha", code=1)
@@ -220,21 +176,21 @@ def test_a_volume_grows_and_its_key_changes_while_it_is_used(server: Server) -> 
     named = server.pas_infra("keys", "rotate", "rbx7", "--device", device["uuid"], code=1)
     assert "no passphrase opens it" in named.stderr
     server.pas_infra("keys", "escrow", "rbx7", "--device", device["uuid"])
-    assert server.root("sha256sum /srv/clients/alpha/data") == before
+    assert server.root("rbx7", "sha256sum /srv/clients/alpha/data") == before
 
 
 def test_after_a_start_they_are_closed_until_somebody_opens_them(server: Server) -> None:
     subprocess.run([*SUDO, "kill", "-9", str(server.lab.running()["rbx7"])], check=True)
     server.lab.do("up", "rbx7", "--backend", "qemu")
-    server.root(AGAIN)
+    server.root("rbx7", AGAIN)
     listed = server.clients(code=2)
     assert listed["alpha"]["faults"] == ["the volume is not mounted: pas-infra unlock rbx7"]
-    assert server.root("systemctl is-active client-alpha-web || :").strip() == "inactive"
+    assert server.root("rbx7", "systemctl is-active client-alpha-web || :").strip() == "inactive"
     server.pas_infra("verify", "--role", "clients", "--limit", "rbx7")
     for name in ("alpha", "beta"):
         server.pas_infra("client", "add", name)
     assert server.clients(code=0)
-    assert server.root("systemctl is-active client-alpha-web").strip() == "active"
+    assert server.root("rbx7", "systemctl is-active client-alpha-web").strip() == "active"
     server.pas_infra("plan", "--role", "clients", "--limit", "rbx7")
 
 
@@ -263,8 +219,7 @@ def test_a_client_is_offboarded_though_it_is_killed(server: Server, tmp_path: Pa
     for after in (6.0, 10.0, 16.0, 24.0):
         killed = server.start("client", "offboard", "alpha", "--confirm", "alpha")
         time.sleep(after)
-        os.killpg(killed.pid, signal.SIGKILL)
-        killed.communicate()
+        server.kill(killed)
     done = server.pas_infra("client", "offboard", "alpha", "--confirm", "alpha")
     pdf, html = map(Path, done.stdout.split())
     assert pdf.read_bytes().startswith(b"%PDF-")
@@ -275,12 +230,13 @@ def test_a_client_is_offboarded_though_it_is_killed(server: Server, tmp_path: Pa
     assert again.stdout == done.stdout
     assert html.read_text() == page
     left = server.root(
+        "rbx7",
         "getent passwd cli-alpha; getent group cli-alpha; ls -d /srv/clients/alpha "
-        "/etc/systemd/system/*alpha* /dev/mapper/client_alpha; lvs --noheadings -o lv_name; :"
+        "/etc/systemd/system/*alpha* /dev/mapper/client_alpha; lvs --noheadings -o lv_name; :",
     )
     assert left.split() == ["client_beta"]
     assert server.key("beta") == stays
-    assert server.root("stat --format=%U /srv/clients/beta").strip() == "cli-beta"
+    assert server.root("rbx7", "stat --format=%U /srv/clients/beta").strip() == "cli-beta"
     refused = server.pas_infra("client", "add", "alpha", code=1)
     assert "a client `alpha` was offboarded" in refused.stderr
     server.undeclare("alpha")
@@ -322,22 +278,22 @@ def search(server: Server, copies: Path, key: str, stays: str) -> None:
         capture_output=True, text=True, errors="replace", check=True,
     ).stdout  # fmt: skip
     assert key not in history
-    assert server.holders(key) == []
+    assert server.holders("rbx7", key) == []
 
 
 def test_a_volume_is_written_over_when_that_is_asked_for(server: Server) -> None:
     server.declare("beta", contract_ended=YESTERDAY, grace_days=0)
-    table = server.root("dmsetup table system-client_beta").split()
+    table = server.root("rbx7", "dmsetup table system-client_beta").split()
     begin, size = int(table[4]) // 2048, int(table[1]) // 2048  # MiB on the disk, in MiB
     look = "; ".join(
         f"dd if=/var/lib/group.img bs=1M skip={begin + at} count=1 status=none | sha256sum"
         for at in (0, size // 3, size // 2, size - 1)
     )
-    before = server.root(look).split()
+    before = server.root("rbx7", look).split()
     done = server.pas_infra("client", "offboard", "beta", "--overwrite", "--confirm", "beta")
     page = Path(done.stdout.split()[1]).read_text()
     assert "réécriture complète" in page
-    after = server.root(look).split()
+    after = server.root("rbx7", look).split()
     assert all(was != now for was, now in zip(before[::2], after[::2], strict=True))
     server.undeclare("beta")
     said = server.pas_infra("verify", "--measure", "13.3.1", "--limit", "rbx7").stdout
