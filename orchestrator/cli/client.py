@@ -13,7 +13,7 @@ from orchestrator.cli.options import (
     strategy_option,
 )
 from orchestrator.cli.progress import Stages
-from orchestrator.cli.results import show_troubles
+from orchestrator.cli.results import show_opened, show_troubles
 from orchestrator.cli.terminal import console, print_json
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ def add(name: str, environment_name: str, strategy: str | None) -> int:
     if added.outcome.status is PlayStatus.OK:
         done = " and ".join(added.done) or "there already"
         told.print(f"the volume of {name} is {done}, and its header in escrow")
-        if not added.mounted:
+    if added.opened is not None:
+        show_opened(added.opened, told)
+        if not added.opened.mounted:
             told.print(f"next:  pas-infra apply --limit {client.host}, and then the same command")
     told.print(f"recorded as run {added.run_id} (pas-infra history {added.run_id})")
     return STATUS_OF_PLAY[added.outcome.status].exit_code
@@ -136,12 +138,11 @@ def offboard(
     if done.declined:
         told.print("that is not their name: nothing was changed")
     if done.certificate is not None:
-        if done.run_id is None:
-            told.print(f"the data of {name} was erased before; the certificate is the same")
+        if done.again:
+            told.print(f"the data of {name} was erased before: the certificate is the same")
         console().print(f"{done.certificate.pdf}\n{done.certificate.html}", soft_wrap=True)
         told.print(f"next:  remove {name} from clients.yml, and give them the certificate")
-    if done.run_id is not None:
-        told.print(f"recorded as run {done.run_id} (pas-infra history {done.run_id})")
+    told.print(f"recorded as run {done.run_id} (pas-infra history {done.run_id})")
     return done.exit_code
 
 

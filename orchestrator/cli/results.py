@@ -64,7 +64,7 @@ def show_opened(one: "Opened", to: "Console") -> None:
     if one.mounted:
         to.print(f"the volume of {one.client} is mounted")
     elif not one.fault:
-        to.print(f"the volume of {one.client} is open; pas-infra apply gives it its place")
+        to.print(f"the volume of {one.client} is open, and has no place yet: pas-infra apply")
     if one.trouble:
         to.print(f"[red]✗[/] {one.client}: {escape(one.trouble)}")
 

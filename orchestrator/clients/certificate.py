@@ -43,11 +43,24 @@ def certificate_of(directory: Path, name: str) -> Certificate | None:
     return Certificate(json.loads(content), hashlib.sha256(content).hexdigest(), *pages)
 
 
-def issue(environment: Environment, journal: Journal, run_id: int, record: str) -> Certificate:
+def require_what_it_takes(directory: Path) -> None:
+    """Raises PasInfraError when no certificate could be issued: before anything is destroyed."""
+    certificates(directory)
+    try:
+        printed("<p>")
+    except OSError as error:
+        raise PasInfraError(
+            f"the certificate could not be printed: {error}",
+            next_step="apt-get install libpango-1.0-0 libpangoft2-1.0-0 fonts-dejavu-core",
+        ) from error
+
+
+def issue(environment: Environment, journal: Journal, records: Mapping[int, str]) -> Certificate:
     """Write the certificate of an offboarding that is done, after all pages of it.
 
-    `record` is the SHA-256 of what the run has recorded. It names the certificate before it, so
-    that none can be taken away or put between later. Raises PasInfraError when that has happened.
+    `records` are the SHA-256 of what its runs have recorded. It names the certificate before it, so
+    that none before the last can be changed or taken away unseen. Raises PasInfraError when that
+    has happened.
     """
     directory, name = journal.file.parent, str(journal.client["name"])
     issued_before = certificates(directory)
@@ -55,11 +68,9 @@ def issue(environment: Environment, journal: Journal, run_id: int, record: str) 
         "environment": environment.name,
         "control_node": control_node_name(),
         "client": dict(journal.client),
-        "began": journal.began,
         "by": journal.by,
         "steps": journal.steps,
-        "run": run_id,
-        "record_sha256": record,
+        "records": {str(run): sha256 for run, sha256 in records.items()},
         "previous_sha256": issued_before[-1].sha256 if issued_before else _FIRST,
         "issued": utc_now().isoformat(timespec="seconds"),
     }
@@ -77,9 +88,10 @@ def issue(environment: Environment, journal: Journal, run_id: int, record: str) 
 def certificates(directory: Path) -> list[Certificate]:
     """All certificates, each after the one that it names; raises PasInfraError when one is missing.
 
-    A changed one has another sum than its successor names, so it counts as missing too.
+    A changed one has another sum than its successor names, so it counts as missing too. That the
+    last ones are all there, nobody can say.
     """
-    names = (file.name.removesuffix(_SUFFIX) for file in directory.glob(f"*{_SUFFIX}"))
+    names = (file.name.removesuffix(_SUFFIX) for file in directory.glob(f"[a-z]*{_SUFFIX}"))
     found = [one for name in names if (one := certificate_of(directory, name)) is not None]
     following = {one.facts["previous_sha256"]: one for one in found}
     ordered: list[Certificate] = []

@@ -5,6 +5,7 @@ read; so first the header on the disk goes, then the key, and then, tried with e
 left, the copies of the header.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,6 @@ from orchestrator.engine import (
     OnProgress,
     PlayOutcome,
     PlayRequest,
-    PlayStatus,
     Strategy,
     play,
     printable,
@@ -31,6 +31,14 @@ from orchestrator.runs import STATUS_OF_PLAY, Recorder, utc_now
 
 PLAYBOOK = "playbooks/offboard.yml"
 _MEASURES = ("13.3.1", "13.3.2")
+# What each step has done, for the record.
+SENTENCES = {
+    "confirmed": "the erasure of {client} was confirmed",
+    "volume": "the volume of {client} has no key and no header any more",
+    "key": "the key of {client} is destroyed, and the former store key with it",
+    "copies": "the copies of the header of {client} are destroyed",
+    "rest": "nothing of {client} is left on the host",
+}
 _OVERWRITING = 48 * 3600.0  # seconds that a whole volume may take to be written over
 _PASSPHRASES = (
     "installation_passphrase",
@@ -52,38 +60,48 @@ class Erasure:
     journal: Journal
     run: Recorder
 
-    def look(self) -> None:
-        """Find the volume, its key, and the copies of its header; the key opens them, for now."""
-        self._refuse_container()
-        said = self._call("describe")
-        volume = {name: _fact(value) for name, value in said.items()}
-        keys = self.store.keys()
-        made = keys[self.client.name].made if self.client.name in keys else None
-        copies = self._copies(str(volume.get("uuid", "")))
-        facts = []
-        for copy in copies:
-            opened = made is not None and opens(copy.header, keys[self.client.name].key)
-            facts.append({"file": str(copy.file), "sha256": copy.sha256, "opened": opened})
-        if volume.get("uuid") and made is None:
-            raise PasInfraError(
-                f"the key store has no key of `{self.client.name}`, and there is a volume: nothing "
-                "could be proven about it",
-                where=str(volume["device"]),
-                next_step="bring the key store back (docs/how-to/clients.md)",
-            )
-        self.journal.keep("found", now(), volume=volume, key_made=made, copies=facts)
+    def look(self) -> dict[str, Any]:
+        """Find the volume, its key, and the copies of its header; the key opens them, for now.
 
-    def to_be_destroyed(self, *, overwrite: bool) -> str:
-        """What goes, in words."""
-        found = self.journal.steps["found"]
-        volume = found["volume"]
-        lines = [f"{self.client.title} ({self.client.name}) on {self.client.host}:"]
-        if volume:
-            how = (
-                "its keys, its header and all that is written on it"
-                if overwrite
-                else ("its keys and its header")
+        Raises PasInfraError where nothing could be proven: on a container, for a volume that the
+        key does not open, and for a key without a volume.
+        """
+        self._refuse_container()
+        keys = self.store.keys()
+        known = keys.get(self.client.name)
+        said = self._call("describe", key=known.key) if known else {}
+        volume = {name: _fact(value) for name, value in said.items()}
+        if known and not volume:
+            raise PasInfraError(
+                f"there is a key of `{self.client.name}` and no volume of theirs: nothing could be "
+                "proven",
+                where=self.client.host,
+                next_step=f"pas-infra client add {self.client.name} ends what was begun; then the "
+                "same command again",
             )
+        copies = self._copies(str(volume.get("uuid", "")))
+        facts = [
+            {
+                "file": str(copy.file),
+                "sha256": copy.sha256,
+                "opened": known is not None and opens(copy.header, known.key),
+            }
+            for copy in copies
+        ]
+        return {
+            "volume": volume,
+            "key_made": known.made if known else None,
+            "generation": self.store.generation,
+            "copies": facts,
+        }
+
+    def to_be_destroyed(self, found: Mapping[str, Any], *, overwrite: bool) -> str:
+        """What goes, in words."""
+        lines = [f"{self.client.title} ({self.client.name}) on {self.client.host}:"]
+        if volume := found["volume"]:
+            how = "its keys and its header"
+            if overwrite:
+                how += ", and all that is written on it"
             lines.append(f"  the volume {volume['device']}, {volume['size'] / 1e9:.1f} GB: {how}")
         lines += [f"  the copy of its header {copy['file']}" for copy in found["copies"]]
         if found["key_made"]:
@@ -91,32 +109,29 @@ class Erasure:
         lines.append("  their account, slice, services and directory")
         return "\n".join(lines)
 
-    def erase_volume(self, *, overwrite: bool) -> None:
+    def erase_volume(self) -> None:
         """Destroy the key slots and the header on the disk; nothing opens what is left."""
-        if self.journal.done("volume"):
+        found = self.journal.steps["confirmed"]
+        if not found["volume"]:
             return
-        keys = self.store.keys()
-        key = keys[self.client.name].key if self.client.name in keys else ""
-        said = self._call("erase", key=key, overwrite=overwrite)
-        facts = {name: _fact(value) for name, value in said.items()}
-        self.journal.keep("volume", now(), **facts, whole=overwrite)
-        self._keep(f"the volume of {self.client.name} has no key and no header any more")
+        if not self.journal.done("volume"):
+            key = self.store.key_of(self.client.name)
+            said = self._call("erase", key=key, overwrite=found["overwrite"])
+            self.keep("volume", **{name: _fact(value) for name, value in said.items()})
+        self._call("drop")
 
     def destroy_key(self) -> None:
         """Give the others another store key, and destroy the former one with this client's."""
-        if self.journal.done("key"):
-            return
-        former = self.store.generation
-        self.store.remove(self.client.name)
-        self.journal.keep("key", now(), former=former, generation=self.store.generation)
-        self._keep(f"the key of {self.client.name} is destroyed, and the store key with it")
+        if not self.journal.done("key"):
+            self.store.remove(self.client.name)
+            self.keep("key", generation=self.store.generation)
 
     def destroy_copies(self) -> None:
         """Try what is left of secrets on each copy of the header, and destroy it."""
         if self.journal.done("copies"):
             return
         secrets = self._every_secret()
-        copies = self._copies(str(self.journal.steps["found"]["volume"].get("uuid", "")))
+        copies = self._copies(str(self.journal.steps["confirmed"]["volume"].get("uuid", "")))
         for copy in copies:
             if any(opens(copy.header, one) for one in secrets):
                 raise PasInfraError(
@@ -124,9 +139,9 @@ class Erasure:
                     where=copy.file,
                     next_step="find out which, before this client's data can be called erased",
                 )
+        for copy in copies:
             erase(copy.file)
-        self.journal.keep("copies", now(), destroyed=len(copies), tried=len(secrets))
-        self._keep(f"{len(copies)} copies of the header of {self.client.name} are destroyed")
+        self.keep("copies", tried=len(secrets))
 
     def remove_rest(self, strategy: Strategy, progress: OnProgress) -> PlayOutcome:
         """Remove account, slice, services and directory, and the note of the header on the host."""
@@ -142,8 +157,6 @@ class Erasure:
             on_progress=self.run.keep_and_tell(progress),
         )
         self.run.end_with(STATUS_OF_PLAY[outcome.status], outcome.message)
-        if outcome.status is PlayStatus.OK and not self.journal.done("rest"):
-            self.journal.keep("rest", now())
         return outcome
 
     def _refuse_container(self) -> None:
@@ -177,12 +190,15 @@ class Erasure:
         others = [one.key for one in self.store.keys().values()]
         return [one for one in (*declared, *others) if one]
 
-    def _keep(self, sentence: str) -> None:
+    def keep(self, step: str, **facts: Any) -> None:
+        """Record a step, and then write it down: once it is, it is not done again."""
+        sentence = SENTENCES[step].format(client=self.client.name)
         self.run.keep(
             TaskResult(
                 self.client.host, "", sentence, "client", TaskStatus.CHANGED, measures=_MEASURES
             )
         )
+        self.journal.keep(step, now(), self.run.id, **facts)
 
 
 def _fact(value: object) -> object:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from orchestrator.environment import Client
+from orchestrator.environment import Client, Environment
 from orchestrator.store.private import open_private, private_directory
 
 
@@ -15,34 +15,47 @@ from orchestrator.store.private import open_private, private_directory
 class Journal:
     """The steps of one offboarding with their facts, each kept as soon as it is done.
 
-    `steps` are by name; each has `at` (ISO 8601) and what it found. `client` is the entry of
-    clients.yml as it was.
+    There is none before somebody has confirmed it. `client` is the entry of clients.yml as it was
+    then; `steps` are by name, and each has `at` (ISO 8601), the `run` that did it, and what it
+    found.
     """
 
     file: Path
     client: Mapping[str, Any]
-    began: str
     by: str
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, directory: Path, client: Client, now: str, by: str) -> Self:
-        """The journal of this client's offboarding, as far as it has come."""
-        private_directory(directory)
-        file = directory / f"{client.name}.json"
-        if file.exists():
-            return cls(file, **json.loads(file.read_text("utf-8")))
-        return cls(file, client.as_data(), now, by)
+    def begin(cls, environment: Environment, client: Client, by: str) -> Self:
+        """An empty journal, which is written with its first step."""
+        return cls(_file(environment, client.name), client.as_data(), by)
+
+    @classmethod
+    def found(cls, environment: Environment, name: str) -> Self | None:
+        """The journal of an offboarding that was confirmed, ended or not."""
+        file = _file(environment, name)
+        return cls(file, **json.loads(file.read_text("utf-8"))) if file.exists() else None
+
+    @property
+    def runs(self) -> list[int]:
+        """The runs that did something, in their order."""
+        return sorted({step["run"] for step in self.steps.values()})
 
     def done(self, step: str) -> bool:
         """Whether a step has come to its end."""
         return step in self.steps
 
-    def keep(self, step: str, at: str, **facts: Any) -> None:
+    def keep(self, step: str, at: str, run: int, **facts: Any) -> None:
         """Write down that a step is done."""
-        self.steps[step] = {"at": at, **facts}
+        self.steps[step] = {"at": at, "run": run, **facts}
         content = {name: value for name, value in asdict(self).items() if name != "file"}
+        private_directory(self.file.parent)
         write_whole(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
+
+
+def directory_of(environment: Environment) -> Path:
+    """Where the journals and certificates of an environment lie."""
+    return environment.store_directory / "offboarding"
 
 
 def write_whole(file: Path, content: bytes) -> None:
@@ -54,3 +67,12 @@ def write_whole(file: Path, content: bytes) -> None:
         opened.flush()
         os.fsync(opened.fileno())
     beside.rename(file)
+    descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _file(environment: Environment, name: str) -> Path:
+    return directory_of(environment) / f"{name}.json"

@@ -34,7 +34,8 @@ class Volume:
 class ClientState:
     """A client, declared or not, and their volume, if there is one.
 
-    On a host without `has_disks`, a container of the lab, there is none to be expected.
+    On a host without `has_disks`, a container of the lab, there is none to be expected. Of whoever
+    is `leaving` the erasure was confirmed.
     """
 
     name: str
@@ -43,12 +44,16 @@ class ClientState:
     volume: Volume | None
     has_key: bool
     has_disks: bool = True
+    leaving: bool = False
 
     @property
     def faults(self) -> tuple[str, ...]:
         """What somebody has to do about it."""
         if self.declared is None:
             return ("a volume of somebody whom clients.yml does not declare",)
+        if self.leaving:
+            end = f"pas-infra client offboard {self.name} ends it"
+            return (f"their erasure was confirmed: {end}; then remove them from clients.yml",)
         if not self.has_disks:
             return ()
         if self.volume is None or self.volume.unfinished:

@@ -3,13 +3,17 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-from orchestrator.clients.certificate import Certificate, certificate_of, issue
-from orchestrator.clients.erasure import Erasure, now
-from orchestrator.clients.journal import Journal
+from orchestrator.clients.certificate import (
+    Certificate,
+    certificate_of,
+    issue,
+    require_what_it_takes,
+)
+from orchestrator.clients.erasure import Erasure
+from orchestrator.clients.journal import Journal, directory_of
 from orchestrator.clients.volumes import client_of
 from orchestrator.engine import (
     OnProgress,
@@ -23,7 +27,9 @@ from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.keys.key_store import key_store
 from orchestrator.operator import current_operator
+from orchestrator.records import TaskResult
 from orchestrator.runs import STATUS_OF_PLAY, recorded
+from orchestrator.store import Store
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,13 @@ class Interaction:
 
 @dataclass(frozen=True)
 class Offboarded:
-    """What became of it; `certificate` is None when it is not done, `run_id` when it was before."""
+    """What became of it; `certificate` is None when it is not done, `again` says it was before."""
 
-    run_id: int | None
+    run_id: int
     certificate: Certificate | None
     outcome: PlayOutcome | None = None
     declined: bool = False
+    again: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
@@ -63,42 +70,67 @@ def offboard(
 ) -> Offboarded:
     """Erase the client's data by destroying its keys, remove what is left of them, certify it.
 
-    With `overwrite` their volume is written over as well. Done before, it is the same certificate;
-    cut short, it goes on. Raises PasInfraError for an unknown client, for one whose contract or
-    grace lasts, and when anything could still open their volume.
+    With `overwrite` their volume is written over as well. Cut short, it goes on, whatever is
+    declared by then; done before, it is the same certificate, and what is on the host of them again
+    is removed. Raises PasInfraError for an unknown client, for one whose contract or grace lasts,
+    and when anything could still open their volume.
     """
-    directory = environment.store_directory / "offboarding"
-    if (certified := certificate_of(directory, name)) is not None:
-        return Offboarded(None, certified)
-    client = client_of(environment, name)
-    refuse_early(client, environment, today)
+    directory, journal = directory_of(environment), Journal.found(environment, name)
+    client = Client.from_data(journal.client) if journal else client_of(environment, name)
+    if journal is None:
+        refuse_early(client, environment, today)
+    require_what_it_takes(directory)
     with recorded(environment, "client offboard", {"clients": [name]}) as run:
-        connection = connections(environment, [client.host])[0]
-        journal = Journal.open(directory, client, now(), current_operator())
         work = Erasure(
-            environment, client, connection, key_store(environment, client.host), journal, run
+            environment,
+            client,
+            connections(environment, [client.host])[0],
+            key_store(environment, client.host),
+            journal or Journal.begin(environment, client, current_operator()),
+            run,
         )
-        interaction.stage(f"volume of {name}")
-        # Once it has begun, what there was cannot be seen any more.
-        if not journal.done("confirmed"):
-            work.look()
-        if interaction.confirm(work.to_be_destroyed(overwrite=overwrite)) != name:
+        if journal is None and not _confirmed(work, interaction, overwrite=overwrite):
             run.end_with(STATUS_OF_PLAY[PlayStatus.INTERRUPTED], "nobody confirmed")
             return Offboarded(run.id, None, declined=True)
-        journal.keep("confirmed", now())
-        work.erase_volume(overwrite=overwrite)
-        interaction.stage(f"key of {name}")
-        work.destroy_key()
-        interaction.stage(f"copies of the header of {name}")
-        work.destroy_copies()
+        certified = certificate_of(directory, name)
+        if certified is None:
+            _refuse_another_method(work.journal, overwrite=overwrite)
+            interaction.stage(f"volume of {name}")
+            work.erase_volume()
+            interaction.stage(f"key of {name}")
+            work.destroy_key()
+            interaction.stage(f"copies of the header of {name}")
+            work.destroy_copies()
         interaction.stage(f"what is left of {name}")
         outcome = work.remove_rest(strategy, interaction.progress)
         if outcome.status is not PlayStatus.OK:
             return Offboarded(run.id, None, outcome)
-        interaction.stage("certificate")
-        results = [asdict(result) for result in run.store.results(run.id)]
-        certified = issue(environment, journal, run.id, record_sum(results))
-        return Offboarded(run.id, certified, outcome)
+        if certified is None:
+            interaction.stage("certificate")
+            work.keep("rest")
+            certified = issue(environment, work.journal, record_sums(run.store, work.journal.runs))
+            return Offboarded(run.id, certified, outcome)
+        return Offboarded(run.id, certified, outcome, again=True)
+
+
+def _confirmed(work: Erasure, interaction: Interaction, *, overwrite: bool) -> bool:
+    """Show what is destroyed; whether somebody has typed the client's name, which is kept."""
+    interaction.stage(f"volume of {work.client.name}")
+    found = work.look()
+    if interaction.confirm(work.to_be_destroyed(found, overwrite=overwrite)) != work.client.name:
+        return False
+    work.keep("confirmed", overwrite=overwrite, **found)
+    return True
+
+
+def _refuse_another_method(journal: Journal, *, overwrite: bool) -> None:
+    begun = journal.steps["confirmed"]["overwrite"]
+    if begun != overwrite:
+        raise PasInfraError(
+            f"this was begun {'with' if begun else 'without'} --overwrite",
+            where=journal.file,
+            next_step="end it as it was begun",
+        )
 
 
 def refuse_early(client: Client, environment: Environment, today: date) -> None:
@@ -112,14 +144,20 @@ def refuse_early(client: Client, environment: Environment, today: date) -> None:
         )
     if today < client.erasable_from:
         raise PasInfraError(
-            f"the data of `{client.name}` is theirs until {client.erasable_from}: the contract "
-            f"ended on {client.contract_ended}, and {client.grace_days} days of grace were agreed",
+            f"the data of `{client.name}` may be erased from {client.erasable_from} on: the last "
+            f"day of their contract is {client.contract_ended}, and {client.grace_days} days of "
+            "grace were agreed",
             where=where,
             next_step="wait for that day",
         )
 
 
-def record_sum(results: Iterable[dict[str, Any]]) -> str:
+def record_sums(store: Store, runs: Iterable[int]) -> dict[int, str]:
+    """The SHA-256 of what each run has recorded: of every task where, what and how it ended."""
+    return {run: record_sum(store.results(run)) for run in runs}
+
+
+def record_sum(results: Iterable[TaskResult]) -> str:
     """The SHA-256 of what a run has recorded."""
-    text = json.dumps(list(results), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    rows = [[one.host, one.role, one.task, one.status.value, one.message] for one in results]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.clients.certificate import certificate_of
+from orchestrator.clients.journal import Journal
 from orchestrator.engine import (
     Connection,
     HostProgram,
@@ -47,11 +47,11 @@ VOLUMES = HostProgram(
 
 @dataclass(frozen=True)
 class Added:
-    """What became of a client's volume: `done` what was done to it, `mounted` whether it is."""
+    """What became of a client's volume: `done` to it, and `opened` if its header is in escrow."""
 
     run_id: int
     done: tuple[str, ...]
-    mounted: bool
+    opened: "Opened | None"
     outcome: PlayOutcome
 
 
@@ -104,8 +104,8 @@ def add(
     lies under it. Raises PasInfraError when the host has no room, or a volume that this key does
     not open, and for the name of somebody who has left.
     """
-    refuse_gone(environment, client.name)
     with recorded(environment, "client add", {"clients": [client.name]}) as run:
+        refuse_gone(environment, client.name)
         connection = connections(environment, [client.host])[0]
         host = environment.host(client.host)
         store = key_store(environment, client.host)
@@ -122,42 +122,54 @@ def add(
         keep(run, client, f"the volume of {client.name} is {' and '.join(done) or 'there'}", done)
         stage("escrow")
         outcome = escrow.replace(environment, host, strategy, _proven(said), run, progress)
-        mounted = False
+        opened = None
         if outcome.status is PlayStatus.OK:
             stage(f"start of {client.name}")
-            mounted = _open(connection, client, group, key).mounted
-        return Added(run.id, done, mounted, outcome)
+            opened = _open(connection, client, group, key)
+        return Added(run.id, done, opened, outcome)
 
 
 def refuse_gone(environment: Environment, name: str) -> None:
-    """Raises PasInfraError for the name of a client who was offboarded: it has its certificate."""
-    if (gone := certificate_of(environment.store_directory / "offboarding", name)) is not None:
+    """Raises PasInfraError for the name of somebody who was offboarded, or is being."""
+    if (gone := Journal.found(environment, name)) is not None:
         raise PasInfraError(
-            f"a client `{name}` was offboarded on {gone.facts['issued'][:10]}",
-            where=gone.pdf,
-            next_step="give whoever comes, or comes back, another name",
+            f"the offboarding of a client `{name}` was confirmed on "
+            f"{gone.steps['confirmed']['at'][:10]}",
+            where=gone.file,
+            next_step=f"pas-infra client offboard {name} ends it; whoever comes, or comes back, "
+            "takes another name",
         )
 
 
 def open_all(environment: Environment, host: str) -> list[Opened]:
-    """Open the volumes of the clients on a host that have a key, after each of its starts.
+    """Open the volumes of the clients on a host, after each of its starts.
 
-    Raises PasInfraError when the key store cannot be read.
+    Of somebody who has no volume yet, or is being offboarded, nothing is said. Raises PasInfraError
+    when the key store cannot be read, and when the host cannot be asked.
     """
-    clients = [client for client in environment.clients if client.host == host]
+    clients = [
+        client
+        for client in environment.clients
+        if client.host == host and Journal.found(environment, client.name) is None
+    ]
     if not clients:
         return []
-    keys = key_store(environment, host).keys()
     connection, group = connections(environment, [host])[0], volume_group(environment, host)
+    said = VOLUMES.call(connection, host, what="status", group=group)
+    there = {one["name"] for one in said["volumes"] if not one["unfinished"]}
+    keys = key_store(environment, host).keys() if there else {}
     opened = []
     for client in clients:
+        if client.name not in there:
+            continue
         if client.name not in keys:
+            opened.append(Opened(client.name, fault="the key store has no key of their volume"))
             continue
         try:
             opened.append(_open(connection, client, group, keys[client.name].key))
         except PasInfraError as error:
             # The others are not to wait for this one.
-            opened.append(Opened(client.name, fault=error.what))
+            opened.append(Opened(client.name, fault=f"{error.what}; {error.next_step}"))
     return opened
 
 

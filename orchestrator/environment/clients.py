@@ -1,7 +1,6 @@
 """The clients of clients.yml: what must not stand there beyond its shape, and their dataclasses."""
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 from orchestrator.environment.inventory import Inventory
@@ -14,12 +13,7 @@ from orchestrator.errors import Problem
 def build_clients(document: Document) -> tuple[Client, ...]:
     """What a document without problems declares."""
     data: Any = document.data
-    return tuple(_client(dict(entry)) for entry in data["clients"])
-
-
-def _client(entry: dict[str, Any]) -> Client:
-    ended = entry.pop("contract_ended", None)
-    return Client(**entry, contract_ended=date.fromisoformat(ended) if ended else None)
+    return tuple(Client.from_data(entry) for entry in data["clients"])
 
 
 def client_problems(document: Document, inventory: Inventory) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from orchestrator.environment.flow_matrix import FlowMatrix
 from orchestrator.environment.ssh_keys import PublicKey
@@ -215,8 +215,8 @@ class Client:
     """A client of the service, and what of its host is theirs.
 
     `volume_gb` in GB, `memory_mb` in MiB; `cpu_percent` of one processor; `tasks` are processes and
-    threads; their data is erased `grace_days` days after the end of their contract, the day
-    `contract_ended`, None while it lasts.
+    threads. Their data stays for `grace_days` days after the last one of their contract,
+    `contract_ended`, which is None while nobody knows it.
     """
 
     name: str
@@ -231,10 +231,17 @@ class Client:
 
     @property
     def erasable_from(self) -> date | None:
-        """The first day on which their data is to be erased; None while the contract lasts."""
+        """The day after their grace, on which their data is to go; None while they are clients."""
         if self.contract_ended is None:
             return None
-        return self.contract_ended + timedelta(days=self.grace_days)
+        return self.contract_ended + timedelta(days=self.grace_days + 1)
+
+    @classmethod
+    def from_data(cls, entry: Mapping[str, Any]) -> Self:
+        """The client that an entry declares."""
+        ended = entry.get("contract_ended")
+        day = {"contract_ended": date.fromisoformat(ended) if ended else None}
+        return cls(**{**entry, **day})
 
     def as_data(self) -> dict[str, Any]:
         """The entry, with the keys of clients.yml."""

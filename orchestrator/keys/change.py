@@ -192,7 +192,13 @@ def with_a_passphrase(chosen: tuple[Device, ...], named: bool) -> list[Device]: 
                 where=device.uuid,
                 next_step="--volume-key changes what it is encrypted with",
             )
-    return [device for device in chosen if not device.client]
+    others = [device for device in chosen if not device.client]
+    if not others:
+        raise PasInfraError(
+            f"every encrypted disk of {chosen[0].host} is a client's: no passphrase opens one",
+            next_step="--volume-key changes what they are encrypted with",
+        )
+    return others
 
 
 def _judge(environment: Environment, host: Host, new: str, former: str) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from orchestrator.keys.host.luks import Refused, opened_by
 from orchestrator.paths import project_root
 
 _DIRECTORY = "encryption_escrow_directory"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,20 @@ class HeaderCopy:
 
 
 def copies_of(environment: Environment, host: str, uuid: str) -> list[HeaderCopy]:
-    """The copies of a device's header; raises PasInfraError for one that cannot be decrypted."""
+    """The copies of a device's header.
+
+    Raises PasInfraError for one that cannot be decrypted, and for what is no UUID: a host gives it.
+    """
     declared = variables(environment, [host], [_DIRECTORY])[host][_DIRECTORY]
     default = role_defaults(project_root() / "roles/encryption")[_DIRECTORY]
     directory = Path(str(declared or default)).expanduser() / host
-    # What a write that was cut short has left is a copy too.
-    files = sorted([*directory.glob(f"{uuid}*"), *directory.glob(f".{uuid}*")])
+    if not _UUID.fullmatch(uuid):
+        raise PasInfraError(
+            f"{uuid!r} is no UUID of LUKS", next_step="find out who has changed the host's programs"
+        )
+    # What a write or an erasure that was cut short has left is a copy too.
+    names = (f"{uuid}.gz.vault", f".{uuid}.gz.vault", f".{uuid}.gz.vault.gone")
+    files = [directory / name for name in names if (directory / name).exists()]
     if not files:
         return []
     passphrase = secret(environment, host, "encryption_escrow_passphrase").strip().encode()
@@ -68,10 +78,10 @@ def opens(header: bytes, key: str) -> bool:
 
 def _decrypted(file: Path, passphrase: bytes) -> bytes:
     try:
-        return gzip.decompress(decrypt_bytes(file.read_text("ascii"), passphrase))
+        return gzip.decompress(decrypt_bytes(file.read_bytes().decode("ascii"), passphrase))
     except (PasInfraError, EOFError, OSError, ValueError) as error:
         if file.name.startswith("."):
-            return b""  # of a write that was cut short
+            return b""
         raise PasInfraError(
             f"a copy of a header cannot be read: {error}",
             where=file,

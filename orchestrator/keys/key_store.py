@@ -7,6 +7,7 @@ worth nothing, for the store key that opens it is gone (13.3.1). The store key i
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,6 +23,8 @@ from orchestrator.store.private import open_private, private_directory
 
 _PASSPHRASE = "clients_key_store_passphrase"  # noqa: S105 - the name of a variable
 _KEY_BYTES = 64
+_FILE = re.compile(r"(?P<number>[0-9]+)[.]keys?")
+_GONE = ".gone"  # how the name ends of what is being erased
 _LEAST_LETTERS = 32  # of the passphrase
 
 
@@ -42,13 +45,13 @@ class KeyStore:
 
     def __init__(self, directory: Path, passphrase: str) -> None:
         self._directory = directory
-        self._passphrase = passphrase
+        # As ansible-vault takes it from whoever types it.
+        self._passphrase = passphrase.strip()
 
     @property
     def generation(self) -> int:
         """How many store keys there have been; 0 before the first key."""
-        whole = (n for n in self._generations() if self._keys(n).exists() and self._key(n).exists())
-        return max(whole, default=0)
+        return max((n for n in self._generations() if self._keys(n).exists()), default=0)
 
     def keys(self) -> Mapping[str, ClientKey]:
         """The keys, by the names of their clients.
@@ -57,6 +60,12 @@ class KeyStore:
         """
         if not (current := self.generation):
             return {}
+        if not self._key(current).exists():
+            raise PasInfraError(
+                f"the key store has lost {self._key(current).name}, which opens its keys",
+                where=self._directory,
+                next_step="bring it back from the copy in the safe (docs/how-to/clients.md)",
+            )
         try:
             found = json.loads(decrypt(_read(self._keys(current)), self._store_key(current)))
             return {name: ClientKey(**one) for name, one in found.items()}
@@ -98,10 +107,11 @@ class KeyStore:
             later = self.generation + 1
             self._begin(later)
             self._write(later, found)
-        for unfinished in self._directory.glob("*.new"):
+        for unfinished in [*self._directory.glob("*.new"), *self._directory.glob(".*.gone")]:
             erase(unfinished)
+        current = self.generation
         for number in self._generations():
-            if number != self.generation:
+            if number != current:
                 # First what opens the other.
                 erase(self._key(number))
                 erase(self._keys(number))
@@ -127,7 +137,8 @@ class KeyStore:
         _replace(self._keys(number), encrypt(text, self._store_key(number)))
 
     def _generations(self) -> list[int]:
-        return sorted({int(file.stem) for file in self._directory.glob("[0-9]*.key*")})
+        names = (_FILE.fullmatch(file.name) for file in self._directory.glob("*"))
+        return sorted({int(name["number"]) for name in names if name})
 
     def _key(self, number: int) -> Path:
         return self._directory / f"{number}.key"
@@ -146,15 +157,18 @@ def key_store(environment: Environment, host: str) -> KeyStore:
 def erase(file: Path) -> None:
     """Overwrite a file and remove it; one that is gone already is fine.
 
-    On flash a remnant may stay: what lies here is encrypted all the same.
+    It is renamed before: half of it is never taken for the whole. On flash a remnant may stay: what
+    lies here is encrypted all the same.
     """
+    hidden = file if file.name.endswith(_GONE) else file.with_name(f".{file.name}{_GONE}")
     with suppress(FileNotFoundError):
-        size = file.stat().st_size
-        with file.open("r+b") as opened:
+        file.rename(hidden)
+        size = hidden.stat().st_size
+        with hidden.open("r+b") as opened:
             opened.write(secrets.token_bytes(size))
             opened.flush()
             os.fsync(opened.fileno())
-        file.unlink()
+        hidden.unlink()
         _keep_names(file.parent)
 
 

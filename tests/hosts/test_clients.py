@@ -46,6 +46,12 @@ echo looked
 """
 # Once it is closed, no service of the client starts at all.
 TRY = "timeout 60 systemd-run --quiet --wait --pipe --collect --unit={probe} sh -c 'echo ran' || :"
+# Open or closed: of what is open the device mapper knows, of the others the volume manager.
+VOLUMES = """
+ls /dev/mapper | sed -n 's/^client_//p'
+! command -v lvs > /dev/null || lvs --noheadings --options lv_name | sed -n 's/^ *client_//p'
+ls /etc/systemd/system | sed -n 's/^srv-clients-\\(.*\\)[.]mount$/\\1/p'
+"""
 LIMITS = {"MemoryMax": "memory_mb", "TasksMax": "tasks", "CPUQuotaPerSecUSec": "cpu_percent"}
 
 
@@ -205,21 +211,19 @@ def test_what_is_mounted_is_their_own_volume(
     record_property: Callable[[str, object], None],
 ) -> None:
     """Where a client's data lies, their own volume is mounted, encrypted under a key of its own."""
-    mounted = {
-        fields[0]: fields[1:]
-        for line in answers(
-            "findmnt --list --noheadings --output TARGET,SOURCE,OPTIONS"
-        ).splitlines()
-        if (fields := line.split())[0].startswith("/srv/clients/")
-    }
+    listed = answers("findmnt --list --noheadings --output TARGET,SOURCE,OPTIONS").splitlines()
+    mounted = [line.split()[:3] for line in listed if line.startswith("/srv/clients/")]
+    if not mounted and answers("systemd-detect-virt --container || :").strip() != "none":
+        pytest.skip("needs a full kernel: this host is a container")
     names = {client["name"] for client in clients}
-    faults = [f"{place} is nobody's" for place in mounted if place.split("/")[3] not in names]
-    for name in sorted(names):
-        source, options = mounted.get(f"/srv/clients/{name}", ("", ""))
-        if not source:
+    faults = []
+    for place, source, options in mounted:
+        name = place.split("/")[3]
+        if name not in names:
+            faults.append(f"{place} is nobody's")
             continue
         if source != f"/dev/mapper/client_{name}":
-            faults.append(f"on /srv/clients/{name} is {source}")
+            faults.append(f"on {place} is {source}")
             continue
         if missing := {"nodev", "nosuid"} - set(options.split(",")):
             faults.append(f"{source} is mounted without {', '.join(sorted(missing))}")
@@ -251,9 +255,9 @@ def test_nobody_logs_in_as_a_client(answers: Answers, clients: tuple[Client, ...
     assert not faults, "; ".join(faults)
 
 
-@pytest.mark.pas("5.7.1")
+@pytest.mark.pas("5.7.1", "13.3.1", "13.3.2")
 def test_there_are_the_declared_clients_only(answers: Answers, declared: Declared) -> None:
-    """No account, directory, slice or unit is left of a client whom nobody declares."""
+    """No account, directory, volume, slice or unit is left of a client whom nobody declares."""
     names = {client["name"] for client in declared.clients}
     there = {
         "account": {a.removeprefix("cli-") for a in passwd(answers) if a.startswith("cli-")},
@@ -264,6 +268,7 @@ def test_there_are_the_declared_clients_only(answers: Answers, declared: Declare
                 "| sed 's/^clients-//; s/[.]slice$//' || :"
             ).split()
         ),
+        "volume": set(answers(VOLUMES).split()),
         "group": set(answers("getent group | sed -n 's/^cli-\\([^:]*\\):.*/\\1/p'").split()),
         "unit": set(
             answers(

@@ -1,14 +1,14 @@
 """The end of contracts: `contract_ended` of clients.yml, and `pas-infra client offboard`."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from orchestrator.clients.certificate import certificates
-from orchestrator.clients.offboard import record_sum
+from orchestrator.clients.certificate import certificate_of, certificates
+from orchestrator.clients.journal import directory_of
+from orchestrator.clients.offboard import record_sums
 from orchestrator.environment import load_environment
 from orchestrator.store import Store
 
@@ -30,15 +30,34 @@ def test_nobodys_data_is_kept_longer_than_agreed(directory: Path, record_propert
 
 
 @pytest.mark.pas("13.3.1", "13.3.2")
-def test_certificates_of_erasure_are_as_issued(directory: Path, record_property: Says) -> None:
-    """Each certificate follows the one before, and names its run as that was recorded."""
+def test_what_was_begun_was_ended(directory: Path) -> None:
+    """Every erasure that was confirmed has its certificate, and nobody erased is declared still."""
     environment = load_environment(directory)
-    issued = certificates(environment.store_directory / "offboarding")
+    place = directory_of(environment)
+    begun = {file.stem for file in place.glob("[a-z]*.json") if "." not in file.stem}
+    unfinished = sorted(name for name in begun if certificate_of(place, name) is None)
+    faults = [
+        f"{name} is not erased yet: `pas-infra client offboard {name}`" for name in unfinished
+    ]
+    faults += [
+        f"{client.name} is erased, and stands in clients.yml still"
+        for client in environment.clients
+        if client.name in begun and client.name not in unfinished
+    ]
+    assert not faults, "; ".join(faults)
+
+
+@pytest.mark.pas("13.3.1", "13.3.2")
+def test_certificates_of_erasure_are_as_issued(directory: Path, record_property: Says) -> None:
+    """Each certificate follows the one before, and names its runs as they were recorded."""
+    environment = load_environment(directory)
+    issued = certificates(directory_of(environment))
     record_property("says", f"{len(issued)} were issued")
     faults = []
     with Store.open(environment.store_directory, environment.name) as store:
         for one in issued:
-            results = [asdict(result) for result in store.results(one.facts["run"])]
-            if record_sum(results) != one.facts["record_sha256"]:
-                faults.append(f"{one.facts['client']['name']} (run {one.facts['run']})")
+            certified = one.facts["records"]
+            recorded = record_sums(store, map(int, certified))
+            if {str(run): sha256 for run, sha256 in recorded.items()} != certified:
+                faults.append(str(one.facts["client"]["name"]))
     assert not faults, f"the record is another one than certified: {', '.join(faults)}"

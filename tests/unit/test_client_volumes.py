@@ -42,6 +42,13 @@ FAULTS = {
         replace(WELL, volume=replace(VOLUME, mounted=False, used=None)),
         ("the volume is not mounted: pas-infra unlock rbx7",),
     ),
+    "leaving": (
+        replace(WELL, leaving=True, volume=None),
+        (
+            "their erasure was confirmed: pas-infra client offboard alpha ends it; then remove "
+            "them from clients.yml",
+        ),
+    ),
     "a container": (replace(WELL, volume=None, has_key=False, has_disks=False), ()),
 }
 

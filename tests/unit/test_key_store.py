@@ -1,8 +1,10 @@
 """The key store: what it keeps, what it destroys, and what is left when it is cut short."""
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from orchestrator.environment.vault import decrypt
 from orchestrator.errors import PasInfraError
 from orchestrator.keys import key_store
 from orchestrator.keys.key_store import KeyStore
+from orchestrator.store.private import open_private
 
 WORDS = "a passphrase of the tests, long enough"
 NOW = datetime(2026, 11, 26, 2, 0, tzinfo=UTC)
@@ -88,27 +91,28 @@ def test_removing_twice_changes_nothing(store: KeyStore) -> None:
     assert set(store.keys()) == {"beta"}
 
 
-@pytest.mark.parametrize("at", range(1, 9))
+@pytest.mark.parametrize("at", range(1, 17))
 def test_a_removal_that_is_cut_short_goes_on(
     at: int, tmp_path: Path, store: KeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Cut at each call that changes what lies on the disk."""
     store.add("alpha", NOW)
     stays = store.add("beta", NOW).key
-    steps = 0
-
-    def cut(real: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if steps == at:
-                raise KeyboardInterrupt
-            return real(*arguments)
-
-        return run
-
     with monkeypatch.context() as patched:
-        for name in ("_replace", "erase", "_keep_names"):
-            patched.setattr(key_store, name, cut(getattr(key_store, name)))
+        calls = count(1)
+
+        def cut(real: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*arguments: Any, **more: Any) -> Any:
+                if next(calls) == at:
+                    raise KeyboardInterrupt
+                return real(*arguments, **more)
+
+            return run
+
+        patched.setattr(key_store, "open_private", cut(open_private))
+        patched.setattr(os, "fsync", cut(os.fsync))
+        for name in ("rename", "unlink"):
+            patched.setattr(Path, name, cut(getattr(Path, name)))
         with pytest.raises(KeyboardInterrupt):
             store.remove("alpha")
     assert set(store.keys()) in ({"alpha", "beta"}, {"beta"})
@@ -116,3 +120,12 @@ def test_a_removal_that_is_cut_short_goes_on(
     assert {name: key.key for name, key in store.keys().items()} == {"beta": stays}
     left = {file.name for file in (tmp_path / "keys").iterdir()}
     assert left == {f"{store.generation}.key", f"{store.generation}.keys"}
+
+
+def test_half_a_store_is_no_empty_one(tmp_path: Path, store: KeyStore) -> None:
+    store.add("alpha", NOW)
+    (tmp_path / "keys/1.key").unlink()
+    for act in (store.keys, lambda: store.add("beta", NOW), lambda: store.remove("alpha")):
+        with pytest.raises(PasInfraError, match=r"has lost 1[.]key"):
+            act()
+    assert (tmp_path / "keys/1.keys").exists()

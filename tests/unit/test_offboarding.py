@@ -11,15 +11,21 @@ from typing import Any, cast
 import pytest
 
 from orchestrator.clients import certificate
-from orchestrator.clients.certificate import certificate_of, certificates, issue, render
-from orchestrator.clients.journal import Journal
+from orchestrator.clients.certificate import (
+    certificate_of,
+    certificates,
+    issue,
+    render,
+    require_what_it_takes,
+)
+from orchestrator.clients.journal import Journal, directory_of
 from orchestrator.clients.offboard import record_sum, refuse_early
 from orchestrator.environment import Client, Environment
 from orchestrator.errors import PasInfraError
+from orchestrator.records import TaskResult, TaskStatus
 
 AT = "2026-11-26T02:00:00+00:00"
 ALPHA = Client("alpha", "Alpha & Fils", "rbx7", 10, 128, 50, 64, 30, date(2026, 10, 1))
-ENVIRONMENT = cast("Environment", SimpleNamespace(directory=Path("inventories/x"), name="x"))
 VOLUME = {
     "device": "/dev/system/client_alpha",
     "size": 10_000_269_312,
@@ -31,18 +37,24 @@ VOLUME = {
 COPY = {"file": "/escrow/1.gz.vault", "sha256": "5" * 64, "opened": True}
 
 
-def journal_in(directory: Path, *, whole: bool = False, volume: bool = True) -> Journal:
-    journal = Journal.open(directory, ALPHA, AT, "dbernard")
+def environment_in(directory: Path) -> Environment:
+    made = SimpleNamespace(directory=Path("inventories/x"), name="x", store_directory=directory)
+    return cast("Environment", made)
+
+
+def journal_in(
+    directory: Path, name: str = "alpha", *, whole: bool = False, volume: bool = True
+) -> Journal:
+    journal = Journal.begin(environment_in(directory), replace(ALPHA, name=name), "dbernard")
     journal.keep(
-        "found", AT, volume=VOLUME if volume else {}, key_made=AT if volume else None,
-        copies=[COPY] if volume else [],
+        "confirmed", AT, 7, volume=VOLUME if volume else {}, key_made=AT if volume else None,
+        copies=[COPY] if volume else [], generation=3, overwrite=whole,
     )  # fmt: skip
-    journal.keep(
-        "volume", AT, erased=volume, proof=["slots", "header"], overwritten=2**25, whole=whole
-    )
-    journal.keep("key", AT, former=3, generation=4)
-    journal.keep("copies", AT, destroyed=1, tried=7)
-    journal.keep("rest", AT)
+    if volume:
+        journal.keep("volume", AT, 7, proof=["slots", "header"], overwritten=2**25, whole=whole)
+    journal.keep("key", AT, 8, generation=4)
+    journal.keep("copies", AT, 8, tried=7)
+    journal.keep("rest", AT, 9)
     return journal
 
 
@@ -50,29 +62,34 @@ def journal_in(directory: Path, *, whole: bool = False, volume: bool = True) -> 
     ("client", "today", "why"),
     [
         (replace(ALPHA, contract_ended=None), date(2030, 1, 1), "has no end in clients.yml"),
-        (ALPHA, date(2026, 10, 30), "is theirs until 2026-10-31"),
-        (replace(ALPHA, grace_days=0), date(2026, 9, 30), "is theirs until 2026-10-01"),
+        (ALPHA, date(2026, 10, 31), "may be erased from 2026-11-01 on"),
+        (replace(ALPHA, grace_days=0), date(2026, 10, 1), "may be erased from 2026-10-02 on"),
     ],
 )
 def test_nothing_is_erased_early(client: Client, today: date, why: str) -> None:
     with pytest.raises(PasInfraError, match=why):
-        refuse_early(client, ENVIRONMENT, today)
+        refuse_early(client, environment_in(Path("x")), today)
 
 
 def test_it_may_begin_on_the_day_after_their_grace() -> None:
-    refuse_early(ALPHA, ENVIRONMENT, date(2026, 10, 31))
+    refuse_early(ALPHA, environment_in(Path("x")), date(2026, 11, 1))
 
 
 def test_a_journal_goes_on_where_it_was(tmp_path: Path) -> None:
-    begun = Journal.open(tmp_path / "j", ALPHA, AT, "dbernard")
-    begun.keep("found", AT, volume=VOLUME)
-    # Whoever goes on is not whoever began, and what is declared meanwhile does not count.
-    again = Journal.open(tmp_path / "j", replace(ALPHA, title="Another"), "2027-01-01", "cleroy")
-    assert (again.by, again.began, again.client["title"]) == ("dbernard", AT, "Alpha & Fils")
-    assert again.done("found")
+    environment = environment_in(tmp_path)
+    assert Journal.found(environment, "alpha") is None
+    begun = Journal.begin(environment, ALPHA, "dbernard")
+    assert Journal.found(environment, "alpha") is None
+    begun.keep("confirmed", AT, 7, volume=VOLUME)
+    again = Journal.found(environment, "alpha")
+    assert again is not None
+    # Whatever is declared by now, this is who it was about.
+    assert Client.from_data(again.client) == ALPHA
+    assert (again.by, again.runs) == ("dbernard", [7])
+    assert again.done("confirmed")
     assert not again.done("volume")
-    assert again.steps["found"]["volume"] == VOLUME
-    assert (tmp_path / "j/alpha.json").stat().st_mode & 0o777 == 0o600
+    assert again.steps["confirmed"]["volume"] == VOLUME
+    assert again.file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_certificate_says_what_became_of_each_copy(tmp_path: Path) -> None:
@@ -89,7 +106,7 @@ def test_a_certificate_says_what_became_of_each_copy(tmp_path: Path) -> None:
         "génération 4",
         "5" * 64,
         "ouvrait 1 des 1 copies",
-        "chacun des 7 secrets",
+        "chacun des 7 secrets du serveur",
     ):
         assert str(words) in page, words
     assert "réécriture complète" not in page
@@ -97,42 +114,47 @@ def test_a_certificate_says_what_became_of_each_copy(tmp_path: Path) -> None:
     nothing = rendered(journal_in(tmp_path / "n", volume=False))
     assert "Aucun espace de stockage" in nothing
     assert "ouvre plus rien" not in nothing
+    assert "noyau" not in nothing
 
 
 def test_certificates_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificate, "printed", lambda page: page.encode())
-    assert certificate_of(tmp_path / "j", "alpha") is None
-    first = issue(ENVIRONMENT, journal_in(tmp_path / "j"), 7, "a" * 64)
-    assert certificate_of(tmp_path / "j", "alpha") == first
+    environment, place = environment_in(tmp_path), directory_of(environment_in(tmp_path))
+    assert certificate_of(place, "alpha") is None
+    first = issue(environment, journal_in(tmp_path), {7: "a" * 64})
+    assert certificate_of(place, "alpha") == first
     assert first.facts["previous_sha256"] == "0" * 64
-    other = Journal.open(tmp_path / "j", replace(ALPHA, name="beta"), AT, "dbernard")
-    other.steps = dict(journal_in(tmp_path / "k").steps)
-    second = issue(ENVIRONMENT, other, 8, "b" * 64)
+    # What a cut has left is no certificate.
+    (place / ".gamma.certificate.json").write_text("{")
+    second = issue(environment, journal_in(tmp_path, "beta"), {8: "b" * 64})
     assert second.facts["previous_sha256"] == first.sha256
-    assert certificates(tmp_path / "j") == [first, second]
-    content = (tmp_path / "j/alpha.certificate.json").read_bytes()
+    assert certificates(place) == [first, second]
+    require_what_it_takes(place)
+    content = (place / "alpha.certificate.json").read_bytes()
     assert hashlib.sha256(content).hexdigest() == first.sha256
     assert first.sha256 in first.html.read_text()
-    (tmp_path / "j/alpha.certificate.json").write_bytes(content.replace(b"rbx7", b"rbx8"))
+    (place / "alpha.certificate.json").write_bytes(content.replace(b"rbx7", b"rbx8"))
     with pytest.raises(PasInfraError, match=r"do not follow each other: beta[.]certificate"):
-        certificates(tmp_path / "j")
+        require_what_it_takes(place)
 
 
 def test_it_is_printed(tmp_path: Path) -> None:
-    issued = issue(ENVIRONMENT, journal_in(tmp_path / "j"), 7, "a" * 64)
+    issued = issue(environment_in(tmp_path), journal_in(tmp_path), {7: "a" * 64})
     assert issued.pdf.read_bytes().startswith(b"%PDF-")
     assert issued.pdf.stat().st_mode & 0o777 == 0o600
 
 
 def test_another_record_has_another_sum() -> None:
-    result = {"host": "rbx7", "task": "x", "status": "changed"}
-    assert record_sum([result]) != record_sum([{**result, "status": "ok"}])
+    result = TaskResult("rbx7", "", "x", "client", TaskStatus.CHANGED, duration=1.0)
+    assert record_sum([result]) == record_sum([replace(result, duration=2.0)])
+    for other in ({"host": "sysfab"}, {"task": "y"}, {"status": TaskStatus.OK}, {"message": "z"}):
+        assert record_sum([result]) != record_sum([replace(result, **other)])
 
 
 def rendered(journal: Journal) -> str:
     facts: dict[str, Any] = {
         "environment": "x", "control_node": "here", "client": dict(journal.client),
-        "began": journal.began, "by": journal.by, "steps": journal.steps, "run": 7,
-        "record_sha256": "a" * 64, "previous_sha256": "0" * 64, "issued": AT,
+        "by": journal.by, "steps": journal.steps, "records": {"7": "a" * 64},
+        "previous_sha256": "0" * 64, "issued": AT,
     }  # fmt: skip
     return render(json.loads(json.dumps(facts)), "c" * 64)

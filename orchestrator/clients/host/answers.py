@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.clients.host.erasure import describe, erase
+from orchestrator.clients.host.erasure import describe, drop, erase
 from orchestrator.clients.host.volumes import create, open_volume, status
 from orchestrator.keys.host.alone import alone
 from orchestrator.keys.host.luks import Refused
@@ -21,6 +21,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         "open": open_volume,
         "describe": describe,
         "erase": erase,
+        "drop": drop,
     }
     try:
         with contextlib.nullcontext() if what in _LOOKING else alone():

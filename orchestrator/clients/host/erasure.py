@@ -7,40 +7,54 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.clients.host.volumes import device_of, mapping, mounted, volumes
-from orchestrator.keys.host.luks import Refused, metadata, pipe, run
+from orchestrator.keys.host.luks import Refused, last, metadata, opened_by, pipe, run
 
 # A header of LUKS2 with its slots has 16 MiB; nothing stops whoever made one from a larger.
 _LEAST_HEADER = 32 * 2**20
 _BLOCK = 4 * 2**20
+# What cryptsetup says of a device that nothing opens any more.
+_NOT_OPENED = ("No usable keyslot", "No key available", "not a valid LUKS device")
 
 
-def describe(name: str, group: str) -> dict[str, Any]:
-    """What there is to be erased; an empty answer where there is no volume."""
+def describe(name: str, group: str, key: str) -> dict[str, Any]:
+    """What there is to be erased, which the key opens; an empty answer where there is no volume.
+
+    Raises Refused where it does not, and where something else holds a copy of the volume.
+    """
+    run("vgs", group)
     if name not in (found := volumes(group)):
         return {}
     device = device_of(name, group)
-    said: dict[str, Any] = {"device": device, "size": found[name]["size"]}
-    if is_luks(device):
-        header = metadata(device)
-        slots = header["keyslots"].values()
-        said |= {
-            "uuid": run("cryptsetup", "luksUUID", device).strip(),
-            "cipher": header["segments"]["0"]["encryption"],
-            "key_bits": max((slot["key_size"] * 8 for slot in slots), default=0),
-            "slots": len(header["keyslots"]),
-        }
-    return said
+    if found[name]["new"]:
+        return {"device": device, "size": found[name]["size"], "slots": 0}
+    snapshots = run(
+        "lvs", "--noheadings", "--options", "lv_name", "--select", f"origin=client_{name}", group
+    ).split()
+    if snapshots:
+        raise Refused(f"{device} has snapshots, which keep its header: {', '.join(snapshots)}")
+    header = metadata(device)
+    if opened_by(device, key) is None:
+        raise Refused(f"the key of {name} does not open {device}: nothing could be proven of it")
+    slots = header["keyslots"].values()
+    return {
+        "device": device,
+        "size": found[name]["size"],
+        "uuid": run("cryptsetup", "luksUUID", device).strip(),
+        "cipher": header["segments"]["0"]["encryption"],
+        "key_bits": max(slot["key_size"] * 8 for slot in slots),
+        "slots": len(slots),
+    }
 
 
 def erase(name: str, group: str, key: str, overwrite: bool) -> dict[str, Any]:  # noqa: FBT001
-    """Erase every key slot and the header, prove that the key opens nothing, drop the volume.
+    """Erase every key slot and the header, and prove that the key opens nothing any more.
 
-    With `overwrite`, all of it is written over as well. Cut short anywhere, the next call goes on.
-    Raises Refused when it could be opened still.
+    With `overwrite`, all of the volume is written over as well. Cut short anywhere, the next call
+    goes on. Raises Refused when it could be opened still, and when it is not there.
     """
     close(name)
     if name not in (found := volumes(group)):
-        return {"erased": False}
+        raise Refused(f"the volume of {name} has vanished: nothing could be proven of it")
     device, size, proof = device_of(name, group), int(found[name]["size"]), []
     header = _LEAST_HEADER
     if is_luks(device):
@@ -50,13 +64,22 @@ def erase(name: str, group: str, key: str, overwrite: bool) -> dict[str, Any]:  
             raise Refused(f"{device} has {len(left)} key slots still")
         refuse_open(device, key)
         proof.append("slots")
-    write_over(device, size if overwrite else min(header, size))
+    written = size if overwrite else min(header, size)
+    write_over(device, written)
     if is_luks(device):
         raise Refused(f"{device} has a header of LUKS still")
     refuse_open(device, key)
     proof.append("header")
-    run("lvremove", "--quiet", "--yes", f"{group}/client_{name}")
-    return {"erased": True, "proof": proof, "overwritten": size if overwrite else min(header, size)}
+    return {"proof": proof, "overwritten": written, "whole": written == size}
+
+
+def drop(name: str, group: str) -> dict[str, Any]:
+    """Remove the volume, of which nothing can be read; raises Refused while it has a header."""
+    if name in volumes(group):
+        if is_luks(device_of(name, group)):
+            raise Refused(f"{device_of(name, group)} has a header of LUKS still")
+        run("lvremove", "--quiet", "--yes", f"{group}/client_{name}")
+    return {}
 
 
 def close(name: str) -> None:
@@ -73,14 +96,17 @@ def close(name: str) -> None:
 
 
 def refuse_open(device: str, key: str) -> None:
-    """Raises Refused when the key opens a device, whatever is left of it."""
+    """Raises Refused when the key opens a device, or when it could not be tried."""
     with pipe(key) as end:
         tried = subprocess.run(
             ["cryptsetup", "open", "--test-passphrase", "--key-file", end.path, device],
-            pass_fds=(end.number,), capture_output=True, check=False,
+            pass_fds=(end.number,), capture_output=True, text=True, check=False,
+            env={**os.environ, "LC_ALL": "C"},
         )  # fmt: skip
     if tried.returncode == 0:
         raise Refused(f"{device} opens still")
+    if not any(words in tried.stderr for words in _NOT_OPENED):
+        raise Refused(f"whether {device} opens could not be tried: {last(tried)}")
 
 
 def write_over(device: str, size: int) -> None:

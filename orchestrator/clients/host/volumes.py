@@ -10,14 +10,15 @@ from orchestrator.keys.host.luks import (
     cost,
     cryptsetup,
     header_sum,
-    metadata,
     opened_by,
     pipe,
     run,
 )
 
-# What a volume bears until it holds a file system: only such a one is ever formatted.
+# What a volume bears until it holds a file system: only such a one is ever formatted, and it is
+# never mounted.
 _NEW = "pas-infra-new"
+_GROWING = "pas-infra-growing"  # and what one bears until its file system is as large as itself
 _CLIENTS = Path("/srv/clients")
 _GIGABYTE = 10**9
 
@@ -49,9 +50,14 @@ def create(
         done = ["made"]
     elif opened_by(device, key) is None:
         raise Refused(f"{device} is there, and the key of {name} does not open it")
-    elif (more := size_gb * _GIGABYTE - found["size"]) > 0:
-        make_room(group, more)
-        grow(name, group, f"{size_gb * _GIGABYTE}b", key)
+    elif (more := size_gb * _GIGABYTE - found["size"]) > 0 or found["growing"]:
+        if more > 0:
+            make_room(group, more)
+            run("lvchange", "--quiet", "--addtag", _GROWING, f"{group}/client_{name}")
+            run(
+                "lvextend", "--quiet", "--size", f"{size_gb * _GIGABYTE}b", f"{group}/client_{name}"
+            )
+        grow(name, group, key)
         done.append("grown")
     elif -more >= _extent(group):
         raise Refused(
@@ -75,20 +81,19 @@ def format_volume(
         )  # fmt: skip
     open_device(name, device, key)
     run("mkfs.ext4", "-q", "-m", "0", str(mapping(name)))
-    run("sync", "--file-system", str(mapping(name)))
+    run("sync", str(mapping(name)))
 
 
-def grow(name: str, group: str, size: str, key: str) -> None:
-    """Let a volume, its encrypted device and its file system grow, while they are used or not."""
-    device = device_of(name, group)
-    run("lvextend", "--quiet", "--size", size, f"{group}/client_{name}")
-    open_device(name, device, key)
+def grow(name: str, group: str, key: str) -> None:
+    """Let encrypted device and file system follow their volume, while they are used or not."""
+    open_device(name, device_of(name, group), key)
     with pipe(key) as end:
         cryptsetup("resize", "--key-file", end.path, mapping(name).name, pipes=(end,))
     if not mounted(name):
         # 1: it has mended something.
         run("sh", "-c", 'e2fsck -f -p "$1" || [ $? -eq 1 ]', "sh", str(mapping(name)))
     run("resize2fs", str(mapping(name)))
+    run("lvchange", "--quiet", "--deltag", _GROWING, f"{group}/client_{name}")
 
 
 def open_volume(name: str, group: str, key: str) -> dict[str, Any]:
@@ -96,8 +101,8 @@ def open_volume(name: str, group: str, key: str) -> dict[str, Any]:
 
     `mounted` is False where role clients has not been there yet, `failed` is what did not start.
     """
-    if name not in volumes(group):
-        raise Refused(f"{name} has no volume: pas-infra client add makes it")
+    if (found := volumes(group).get(name)) is None or found["new"]:
+        raise Refused(f"{name} has no volume yet: pas-infra client add makes it")
     was_mounted = mounted(name)
     open_device(name, device_of(name, group), key)
     unit = Path(f"/etc/systemd/system/srv-clients-{name}.mount")
@@ -134,14 +139,13 @@ def status(group: str) -> dict[str, Any]:
         one["opened"] = mapping(name).exists()
         one["mounted"] = mounted(name)
         one["used"] = shutil.disk_usage(_CLIENTS / name).used if one["mounted"] else None
-        one["keys"] = 0 if volume["new"] else len(metadata(device_of(name, group))["keyslots"])
         found.append(one)
     kind = run("sh", "-c", "systemd-detect-virt --container || :").strip()
     return {"volumes": found, "has_disks": kind == "none"}
 
 
 def volumes(group: str) -> dict[str, dict[str, Any]]:
-    """Size in bytes of each client's volume, and whether it holds no file system yet."""
+    """Of each client's volume the size in bytes, and whether it is `new` or `growing` still."""
     if not shutil.which("lvs", path="/usr/sbin:/sbin"):
         return {}
     said = json.loads(
@@ -152,6 +156,7 @@ def volumes(group: str) -> dict[str, dict[str, Any]]:
         volume["lv_name"].removeprefix("client_"): {
             "size": int(volume["lv_size"]),
             "new": _NEW in volume["lv_tags"].split(","),
+            "growing": _GROWING in volume["lv_tags"].split(","),
         }
         for volume in said["report"][0]["lv"]
         if volume["vg_name"] == group and volume["lv_name"].startswith("client_")
