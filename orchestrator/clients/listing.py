@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.clients.journal import Journal
 from orchestrator.clients.volumes import VOLUMES, volume_group
 from orchestrator.engine import Connection, ask, printable
 from orchestrator.environment import Client, Environment
@@ -105,7 +106,15 @@ def list_clients(environment: Environment, connections: Iterable[Connection]) ->
         declared = {client.name: client for client in environment.clients if client.host == host}
         keys = key_store(environment, host).keys() if declared or volumes else {}
         found += [
-            ClientState(name, host, declared.get(name), volumes.get(name), name in keys, has_disks)
+            ClientState(
+                name,
+                host,
+                declared.get(name),
+                volumes.get(name),
+                has_key=name in keys,
+                has_disks=has_disks,
+                leaving=Journal.found(environment, name) is not None,
+            )
             for name in sorted(declared.keys() | volumes.keys())
         ]
     return ClientList(tuple(found), missing)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -65,7 +66,7 @@ class Server(Site):
         left = {"clients": [one for one in declared if one["name"] != name]}
         file.write_text(yaml.safe_dump(left, explicit_start=True, allow_unicode=True))
 
-    def clients(self, code: int) -> dict[str, dict[str, object]]:
+    def clients(self, code: int) -> dict[str, dict[str, Any]]:
         """What `client list` says of each."""
         said = self.pas_infra("client", "list", "--host", "rbx7", "--json", code=code).stdout
         return {client["name"]: client for client in json.loads(said)["clients"]}
@@ -239,6 +240,8 @@ def test_a_client_is_offboarded_though_it_is_killed(server: Server, tmp_path: Pa
     assert left.split() == ["client_beta"]
     assert server.key("beta") == stays
     assert server.root("rbx7", "stat --format=%U /srv/clients/beta").strip() == "cli-beta"
+    (fault,) = server.clients(code=2)["alpha"]["faults"]
+    assert "their erasure was confirmed" in fault
     refused = server.pas_infra("client", "add", "alpha", code=1)
     assert "the offboarding of a client `alpha` was confirmed" in refused.stderr
     server.undeclare("alpha")
