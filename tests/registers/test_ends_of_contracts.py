@@ -10,6 +10,7 @@ from orchestrator.clients.certificate import certificate_of, certificates
 from orchestrator.clients.journal import directory_of
 from orchestrator.clients.offboard import record_sums
 from orchestrator.environment import load_environment
+from orchestrator.errors import PasInfraError
 from orchestrator.store import Store
 
 Says = Callable[[str, object], None]
@@ -51,7 +52,10 @@ def test_what_was_begun_was_ended(directory: Path) -> None:
 def test_certificates_of_erasure_are_as_issued(directory: Path, record_property: Says) -> None:
     """Each certificate follows the one before, and names its runs as they were recorded."""
     environment = load_environment(directory)
-    issued = certificates(directory_of(environment))
+    try:
+        issued = certificates(directory_of(environment))
+    except PasInfraError as broken:
+        pytest.fail(broken.what)
     record_property("says", f"{len(issued)} were issued")
     faults = []
     with Store.open(environment.store_directory, environment.name) as store:
