@@ -55,7 +55,7 @@ def test_certificates_of_erasure_are_as_issued(directory: Path, record_property:
     try:
         issued = certificates(directory_of(environment))
     except PasInfraError as broken:
-        pytest.fail(broken.what)
+        raise AssertionError(broken.what) from broken
     record_property("says", f"{len(issued)} were issued")
     faults = []
     with Store.open(environment.store_directory, environment.name) as store:
