@@ -39,8 +39,17 @@ def certificate_of(directory: Path, name: str) -> Certificate | None:
     if not file.exists():
         return None
     content = file.read_bytes()
+    try:
+        facts = json.loads(content)
+        facts["previous_sha256"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise PasInfraError(
+            "this is no certificate of erasure any more",
+            where=file,
+            next_step="compare with what the client was given",
+        ) from error
     pages = (file.with_name(f"{name}.certificate.{kind}") for kind in ("html", "pdf"))
-    return Certificate(json.loads(content), hashlib.sha256(content).hexdigest(), *pages)
+    return Certificate(facts, hashlib.sha256(content).hexdigest(), *pages)
 
 
 def require_what_it_takes(directory: Path) -> None:

@@ -66,10 +66,18 @@ class Erasure:
         Raises PasInfraError where nothing could be proven: on a container, for a volume that the
         key does not open, and for a key without a volume.
         """
-        self._refuse_container()
-        keys = self.store.keys()
-        known = keys.get(self.client.name)
-        said = self._call("describe", key=known.key) if known else {}
+        group = volume_group(self.environment, self.client.host)
+        there = self._volumes(group)
+        known = self.store.keys().get(self.client.name)
+        if self.client.name in there and not known:
+            raise PasInfraError(
+                f"there is a volume of `{self.client.name}`, and the key store has no key of it: "
+                "nothing could be proven",
+                where=self.client.host,
+                next_step="bring the key store back from the copy in the safe "
+                "(docs/how-to/clients.md)",
+            )
+        said = self._call("describe", group, key=known.key) if known else {}
         volume = {name: _fact(value) for name, value in said.items()}
         if known and not volume:
             raise PasInfraError(
@@ -89,6 +97,7 @@ class Erasure:
             for copy in copies
         ]
         return {
+            "group": group,
             "volume": volume,
             "key_made": known.made if known else None,
             "generation": self.store.generation,
@@ -116,9 +125,15 @@ class Erasure:
             return
         if not self.journal.done("volume"):
             key = self.store.key_of(self.client.name)
-            said = self._call("erase", key=key, overwrite=found["overwrite"])
+            said = self._call(
+                "erase",
+                found["group"],
+                key=key,
+                uuid=found["volume"].get("uuid", ""),
+                overwrite=found["overwrite"],
+            )
             self.keep("volume", **{name: _fact(value) for name, value in said.items()})
-        self._call("drop")
+        self._call("drop", found["group"])
 
     def destroy_key(self) -> None:
         """Give the others another store key, and destroy the former one with this client's."""
@@ -159,11 +174,9 @@ class Erasure:
         self.run.end_with(STATUS_OF_PLAY[outcome.status], outcome.message)
         return outcome
 
-    def _refuse_container(self) -> None:
-        said = VOLUMES.call(
-            self.connection, self.client.name, what="status",
-            group=volume_group(self.environment, self.client.host),
-        )  # fmt: skip
+    def _volumes(self, group: str) -> set[str]:
+        """Whose volumes are there; raises PasInfraError on a container."""
+        said = VOLUMES.call(self.connection, self.client.name, what="status", group=group)
         if not said["has_disks"]:
             raise PasInfraError(
                 f"{self.client.host} is a container: its disk is not its own, and nothing could be "
@@ -171,12 +184,13 @@ class Erasure:
                 where=self.connection.address,
                 next_step="try it on a virtual machine: lab up --backend qemu",
             )
+        return {str(one["name"]) for one in said["volumes"]}
 
-    def _call(self, what: str, **request: object) -> dict[str, Any]:
+    def _call(self, what: str, group: str, **request: object) -> dict[str, Any]:
         program = replace(VOLUMES, patience=_OVERWRITING) if request.get("overwrite") else VOLUMES
         return program.call(
-            self.connection, self.client.name, what=what, name=self.client.name,
-            group=volume_group(self.environment, self.client.host), **request,
+            self.connection, self.client.name, what=what, name=self.client.name, group=group,
+            **request,
         )  # fmt: skip
 
     def _copies(self, uuid: str) -> list[HeaderCopy]:

@@ -75,12 +75,15 @@ def offboard(
     is removed. Raises PasInfraError for an unknown client, for one whose contract or grace lasts,
     and when anything could still open their volume.
     """
-    directory, journal = directory_of(environment), Journal.found(environment, name)
-    client = Client.from_data(journal.client) if journal else client_of(environment, name)
-    if journal is None:
-        refuse_early(client, environment, today)
+    directory = directory_of(environment)
     require_what_it_takes(directory)
     with recorded(environment, "client offboard", {"clients": [name]}) as run:
+        journal = Journal.found(environment, name)
+        client = Client.from_data(journal.client) if journal else client_of(environment, name)
+        if journal is None or not journal.done("volume"):
+            # As declared now: an end that was taken back is none.
+            declared = {one.name: one for one in environment.clients}
+            refuse_early(declared.get(name, client), environment, today)
         work = Erasure(
             environment,
             client,
@@ -89,10 +92,10 @@ def offboard(
             journal or Journal.begin(environment, client, current_operator()),
             run,
         )
-        if journal is None and not _confirmed(work, interaction, overwrite=overwrite):
+        certified = certificate_of(directory, name)
+        if certified is None and not _confirmed(work, interaction, overwrite=overwrite):
             run.end_with(STATUS_OF_PLAY[PlayStatus.INTERRUPTED], "nobody confirmed")
             return Offboarded(run.id, None, declined=True)
-        certified = certificate_of(directory, name)
         if certified is None:
             _refuse_another_method(work.journal, overwrite=overwrite)
             interaction.stage(f"volume of {name}")
@@ -114,12 +117,20 @@ def offboard(
 
 
 def _confirmed(work: Erasure, interaction: Interaction, *, overwrite: bool) -> bool:
-    """Show what is destroyed; whether somebody has typed the client's name, which is kept."""
+    """Show what is destroyed; whether somebody has typed the client's name, which is kept.
+
+    Once the volume is erased there is nothing to be asked.
+    """
+    if work.journal.done("volume"):
+        return True
     interaction.stage(f"volume of {work.client.name}")
-    found = work.look()
+    # Once the erasure has begun, what there was may not be seen any more.
+    known = work.journal.steps.get("confirmed")
+    found = known or work.look()
     if interaction.confirm(work.to_be_destroyed(found, overwrite=overwrite)) != work.client.name:
         return False
-    work.keep("confirmed", overwrite=overwrite, **found)
+    if not known:
+        work.keep("confirmed", overwrite=overwrite, **found)
     return True
 
 

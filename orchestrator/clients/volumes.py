@@ -111,7 +111,7 @@ def add(
         store = key_store(environment, client.host)
         group = volume_group(environment, client.host)
         stage(f"key of {client.name}")
-        key = store.add(client.name, utc_now()).key
+        key = store.add(client.name, f"{client.host}:{group}", utc_now()).key
         stage(f"volume of {client.name}")
         said = VOLUMES.call(
             connection, client.name, what="create", name=client.name, group=group,

@@ -30,10 +30,11 @@ _LEAST_LETTERS = 32  # of the passphrase
 
 @dataclass(frozen=True)
 class ClientKey:
-    """What opens a client's volume, and when it was made (ISO 8601)."""
+    """What opens a client's volume, when it was made (ISO 8601), and where that volume lies."""
 
     key: str
     made: str
+    place: str
 
 
 class KeyStore:
@@ -58,14 +59,14 @@ class KeyStore:
 
         Raises PasInfraError when the passphrase does not open them, or they are damaged.
         """
-        if not (current := self.generation):
+        current, newest = self.generation, max(self._generations(), default=0)
+        # One more than the current one is what a removal that was cut short has begun.
+        if newest > current + 1:
+            raise self._lost(self._keys(newest))
+        if not current:
             return {}
         if not self._key(current).exists():
-            raise PasInfraError(
-                f"the key store has lost {self._key(current).name}, which opens its keys",
-                where=self._directory,
-                next_step="bring it back from the copy in the safe (docs/how-to/clients.md)",
-            )
+            raise self._lost(self._key(current))
         try:
             found = json.loads(decrypt(_read(self._keys(current)), self._store_key(current)))
             return {name: ClientKey(**one) for name, one in found.items()}
@@ -86,13 +87,23 @@ class KeyStore:
             )
         return found[name].key
 
-    def add(self, name: str, now: datetime) -> ClientKey:
-        """Keep a new random key for a client, or leave the one that there is."""
+    def add(self, name: str, place: str, now: datetime) -> ClientKey:
+        """Keep a new random key for a client's volume at a place, or leave the one that there is.
+
+        Raises PasInfraError for somebody whose volume lies elsewhere: one key is one volume's.
+        """
         found = dict(self.keys())
+        if name in found and found[name].place != place:
+            raise PasInfraError(
+                f"the volume of `{name}` lies in {found[name].place}, not in {place}",
+                where=self._directory,
+                next_step="declare it where it lies; a client who moves takes another name there",
+            )
         if name in found:
             return found[name]
-        found[name] = ClientKey(secrets.token_hex(_KEY_BYTES), now.isoformat(timespec="seconds"))
-        if not self.generation:
+        made = now.isoformat(timespec="seconds")
+        found[name] = ClientKey(secrets.token_hex(_KEY_BYTES), made, place)
+        if not self.generation and not self._key(1).exists():
             self._begin(1)
         self._write(max(self.generation, 1), found)
         return found[name]
@@ -118,6 +129,13 @@ class KeyStore:
 
     def _store_key(self, number: int) -> bytes:
         return decrypt(_read(self._key(number)), self._words()).encode()
+
+    def _lost(self, file: Path) -> PasInfraError:
+        return PasInfraError(
+            f"the key store has lost {file.name}",
+            where=self._directory,
+            next_step="bring it back from the copy in the safe (docs/how-to/clients.md)",
+        )
 
     def _words(self) -> bytes:
         """The passphrase; an environment that keeps no key needs none."""

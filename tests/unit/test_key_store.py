@@ -17,6 +17,7 @@ from orchestrator.keys.key_store import KeyStore
 from orchestrator.store.private import open_private
 
 WORDS = "a passphrase of the tests, long enough"
+PLACE = "rbx7:system"
 NOW = datetime(2026, 11, 26, 2, 0, tzinfo=UTC)
 
 
@@ -26,11 +27,11 @@ def store(tmp_path: Path) -> KeyStore:
 
 
 def test_a_key_is_made_once(store: KeyStore) -> None:
-    first = store.add("alpha", NOW)
+    first = store.add("alpha", PLACE, NOW)
     assert len(first.key) == 128
     assert first.made == "2026-11-26T02:00:00+00:00"
-    assert store.add("alpha", NOW.replace(year=2027)) == first
-    assert store.add("beta", NOW).key != first.key
+    assert store.add("alpha", PLACE, NOW.replace(year=2027)) == first
+    assert store.add("beta", PLACE, NOW).key != first.key
     assert set(store.keys()) == {"alpha", "beta"}
     assert store.key_of("alpha") == first.key
     assert store.generation == 1
@@ -43,7 +44,7 @@ def test_nobody_has_a_key_at_first(store: KeyStore) -> None:
 
 
 def test_its_files_are_private_and_hold_nothing_in_clear(tmp_path: Path) -> None:
-    key = KeyStore(tmp_path / "keys", WORDS).add("alpha", NOW).key
+    key = KeyStore(tmp_path / "keys", WORDS).add("alpha", PLACE, NOW).key
     for file in (tmp_path / "keys").iterdir():
         assert file.stat().st_mode & 0o777 == 0o600
         assert key not in file.read_text()
@@ -51,24 +52,24 @@ def test_its_files_are_private_and_hold_nothing_in_clear(tmp_path: Path) -> None
 
 
 def test_another_passphrase_opens_nothing(tmp_path: Path, store: KeyStore) -> None:
-    store.add("alpha", NOW)
+    store.add("alpha", PLACE, NOW)
     with pytest.raises(PasInfraError, match="the key store cannot be read"):
         KeyStore(tmp_path / "keys", WORDS.upper()).keys()
     with pytest.raises(PasInfraError, match="fewer than 32 characters"):
-        KeyStore(tmp_path / "other", "short").add("alpha", NOW)
+        KeyStore(tmp_path / "other", "short").add("alpha", PLACE, NOW)
     assert KeyStore(tmp_path / "other", "").keys() == {}
 
 
 def test_a_damaged_file_is_no_empty_store(tmp_path: Path, store: KeyStore) -> None:
-    store.add("alpha", NOW)
+    store.add("alpha", PLACE, NOW)
     (tmp_path / "keys/1.keys").write_text("nonsense")
     with pytest.raises(PasInfraError, match="the key store cannot be read"):
-        store.add("beta", NOW)
+        store.add("beta", PLACE, NOW)
 
 
 def test_a_removed_key_opens_in_no_copy_of_what_is_left(tmp_path: Path, store: KeyStore) -> None:
-    gone = store.add("alpha", NOW).key
-    stays = store.add("beta", NOW).key
+    gone = store.add("alpha", PLACE, NOW).key
+    stays = store.add("beta", PLACE, NOW).key
     shutil.copytree(tmp_path / "keys", tmp_path / "copy")
     store.remove("alpha")
     assert {name: key.key for name, key in store.keys().items()} == {"beta": stays}
@@ -83,8 +84,8 @@ def test_a_removed_key_opens_in_no_copy_of_what_is_left(tmp_path: Path, store: K
 
 
 def test_removing_twice_changes_nothing(store: KeyStore) -> None:
-    store.add("alpha", NOW)
-    store.add("beta", NOW)
+    store.add("alpha", PLACE, NOW)
+    store.add("beta", PLACE, NOW)
     store.remove("alpha")
     store.remove("alpha")
     assert store.generation == 2
@@ -96,8 +97,8 @@ def test_a_removal_that_is_cut_short_goes_on(
     at: int, tmp_path: Path, store: KeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut at each call that changes what lies on the disk."""
-    store.add("alpha", NOW)
-    stays = store.add("beta", NOW).key
+    store.add("alpha", PLACE, NOW)
+    stays = store.add("beta", PLACE, NOW).key
     with monkeypatch.context() as patched:
         calls = count(1)
 
@@ -122,10 +123,31 @@ def test_a_removal_that_is_cut_short_goes_on(
     assert left == {f"{store.generation}.key", f"{store.generation}.keys"}
 
 
+def test_a_key_is_of_one_volume(store: KeyStore) -> None:
+    store.add("alpha", PLACE, NOW)
+    with pytest.raises(PasInfraError, match="lies in rbx7:system, not in sysfab:system"):
+        store.add("alpha", "sysfab:system", NOW)
+
+
+def test_lost_keys_are_no_empty_store(tmp_path: Path, store: KeyStore) -> None:
+    first = store.add("alpha", PLACE, NOW)
+    keys = (tmp_path / "keys/1.keys").read_bytes()
+    (tmp_path / "keys/1.keys").unlink()
+    # Its store key stays, so that what is brought back opens.
+    store.add("beta", PLACE, NOW)
+    (tmp_path / "keys/1.keys").write_bytes(keys)
+    assert store.keys() == {"alpha": first}
+    store.add("beta", PLACE, NOW)
+    store.remove("beta")
+    (tmp_path / "keys/2.keys").unlink()
+    with pytest.raises(PasInfraError, match=r"has lost 2[.]keys"):
+        store.add("gamma", PLACE, NOW)
+
+
 def test_half_a_store_is_no_empty_one(tmp_path: Path, store: KeyStore) -> None:
-    store.add("alpha", NOW)
+    store.add("alpha", PLACE, NOW)
     (tmp_path / "keys/1.key").unlink()
-    for act in (store.keys, lambda: store.add("beta", NOW), lambda: store.remove("alpha")):
+    for act in (store.keys, lambda: store.add("beta", PLACE, NOW), lambda: store.remove("alpha")):
         with pytest.raises(PasInfraError, match=r"has lost 1[.]key"):
             act()
     assert (tmp_path / "keys/1.keys").exists()

@@ -48,7 +48,7 @@ def journal_in(
     journal = Journal.begin(environment_in(directory), replace(ALPHA, name=name), "dbernard")
     journal.keep(
         "confirmed", AT, 7, volume=VOLUME if volume else {}, key_made=AT if volume else None,
-        copies=[COPY] if volume else [], generation=3, overwrite=whole,
+        copies=[COPY] if volume else [], generation=3, group="system", overwrite=whole,
     )  # fmt: skip
     if volume:
         journal.keep("volume", AT, 7, proof=["slots", "header"], overwritten=2**25, whole=whole)
@@ -133,6 +133,9 @@ def test_certificates_follow_each_other(tmp_path: Path, monkeypatch: pytest.Monk
     content = (place / "alpha.certificate.json").read_bytes()
     assert hashlib.sha256(content).hexdigest() == first.sha256
     assert first.sha256 in first.html.read_text()
+    (place / "alpha.certificate.json").write_bytes(content[:-1])
+    with pytest.raises(PasInfraError, match="no certificate of erasure any more"):
+        require_what_it_takes(place)
     (place / "alpha.certificate.json").write_bytes(content.replace(b"rbx7", b"rbx8"))
     with pytest.raises(PasInfraError, match=r"do not follow each other: beta[.]certificate"):
         require_what_it_takes(place)

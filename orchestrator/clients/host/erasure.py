@@ -46,16 +46,27 @@ def describe(name: str, group: str, key: str) -> dict[str, Any]:
     }
 
 
-def erase(name: str, group: str, key: str, overwrite: bool) -> dict[str, Any]:  # noqa: FBT001
+def erase(
+    name: str,
+    group: str,
+    key: str,
+    uuid: str,
+    overwrite: bool,  # noqa: FBT001
+) -> dict[str, Any]:
     """Erase every key slot and the header, and prove that the key opens nothing any more.
 
     With `overwrite`, all of the volume is written over as well. Cut short anywhere, the next call
-    goes on. Raises Refused when it could be opened still, and when it is not there.
+    goes on. Raises Refused when it could be opened still, and when it is not there, or another one
+    than that `uuid`.
     """
-    close(name)
     if name not in (found := volumes(group)):
         raise Refused(f"the volume of {name} has vanished: nothing could be proven of it")
     device, size, proof = device_of(name, group), int(found[name]["size"]), []
+    if uuid and is_luks(device):
+        now = run("cryptsetup", "luksUUID", device).strip()
+        if now != uuid:
+            raise Refused(f"{device} is {now}, and not {uuid}, which was to be erased")
+    close(name)
     header = _LEAST_HEADER
     if is_luks(device):
         header = max(header, int(metadata(device)["segments"]["0"]["offset"]))
@@ -75,6 +86,7 @@ def erase(name: str, group: str, key: str, overwrite: bool) -> dict[str, Any]:  
 
 def drop(name: str, group: str) -> dict[str, Any]:
     """Remove the volume, of which nothing can be read; raises Refused while it has a header."""
+    run("vgs", group)
     if name in volumes(group):
         if is_luks(device_of(name, group)):
             raise Refused(f"{device_of(name, group)} has a header of LUKS still")
