@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.cli.options import environment_option, hosts_option, json_option
+from orchestrator.cli.results import show_faults
 from orchestrator.cli.terminal import console, print_json
 
 if TYPE_CHECKING:
@@ -90,11 +91,8 @@ def _show(found: "CertificateList", to: "Console") -> None:
             escape("\n".join(one.used_by)),
         )
     to.print(table)
-    for one in found.certificates:
-        for fault in one.faults:
-            to.print(f"[red]✗[/] {one.host}: {escape(one.place)}: {escape(fault)}")
-    for host, why in found.missing.items():
-        to.print(f"[red]?[/] {host}: {escape(why)}")
+    faults = [(one.host, one.place, fault) for one in found.certificates for fault in one.faults]
+    show_faults(faults, found.missing, to)
 
 
 def _as_data(found: "CertificateList") -> dict[str, Any]:

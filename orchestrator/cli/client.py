@@ -13,13 +13,13 @@ from orchestrator.cli.options import (
     strategy_option,
 )
 from orchestrator.cli.progress import Stages
-from orchestrator.cli.results import show_opened, show_troubles
+from orchestrator.cli.results import show_faults, show_opened, show_troubles
 from orchestrator.cli.terminal import console, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.clients import ClientList
+    from orchestrator.clients import ClientList, ClientState
 
 
 @click.group("client", short_help="See, make and erase the encrypted volumes of clients.")
@@ -165,19 +165,16 @@ def _show(found: "ClientList", to: "Console") -> None:
             f"{one.declared.volume_gb} GB" if one.declared else "",
             f"{volume.size / 1e9:.1f} GB" if volume else "",
             f"{100 * volume.used // volume.size} %" if volume and volume.used is not None else "",
-            _state(one.has_disks, volume is not None, bool(volume and volume.mounted)),
+            _state(one),
         )
     to.print(table)
-    for one in found.clients:
-        for fault in one.faults:
-            to.print(f"[red]✗[/] {one.host}: {escape(one.name)}: {escape(fault)}")
-    for host, why in found.missing.items():
-        to.print(f"[red]?[/] {host}: {escape(why)}")
+    faults = [(one.host, one.name, fault) for one in found.clients for fault in one.faults]
+    show_faults(faults, found.missing, to)
 
 
-def _state(has_disks: bool, there: bool, mounted: bool) -> str:  # noqa: FBT001
-    if not has_disks:
+def _state(client: "ClientState") -> str:
+    if not client.has_disks:
         return "a directory: a container has no disks"
-    if not there:
+    if client.volume is None:
         return "no volume"
-    return "mounted" if mounted else "closed"
+    return "mounted" if client.volume.mounted else "closed"

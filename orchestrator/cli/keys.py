@@ -13,7 +13,7 @@ from orchestrator.cli.options import (
     strategy_option,
 )
 from orchestrator.cli.progress import Stages
-from orchestrator.cli.results import show_troubles
+from orchestrator.cli.results import show_faults, show_troubles
 from orchestrator.cli.terminal import console, print_json
 from orchestrator.errors import Interrupted
 
@@ -160,11 +160,8 @@ def _show(found: "DeviceList", to: "Console") -> None:
             {True: "kept", False: "another", None: "none"}[one.in_escrow],
         )
     to.print(table)
-    for one in found.devices:
-        for fault in one.faults:
-            to.print(f"[red]✗[/] {one.host}: {escape(one.path)}: {escape(fault)}")
-    for host, why in found.missing.items():
-        to.print(f"[red]?[/] {host}: {escape(why)}")
+    faults = [(one.host, one.path, fault) for one in found.devices for fault in one.faults]
+    show_faults(faults, found.missing, to)
 
 
 def _ended(run_id: int, outcome: "PlayOutcome", name: str) -> int:

@@ -1,5 +1,6 @@
 """How plans, plays and verifications are shown; data to stdout, and as JSON when asked for."""
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.records import MeasureState, TaskResult, TaskStatus, Verdict
@@ -55,6 +56,18 @@ def show_diff(diff: str, to: "Console", *, indent: int = 0) -> None:
 
     for line in diff.splitlines():
         to.print(f"{' ' * indent}{_styled(escape(line))}")
+
+
+def show_faults(
+    faults: Iterable[tuple[str, str, str]], missing: Mapping[str, str], to: "Console"
+) -> None:
+    """What is to be done, of each the host, about what, and why; and why hosts were not asked."""
+    from rich.markup import escape
+
+    for host, what, fault in faults:
+        to.print(f"[red]✗[/] {host}: {escape(what)}: {escape(fault)}")
+    for host, why in missing.items():
+        to.print(f"[red]?[/] {host}: {escape(why)}")
 
 
 def show_opened(one: "Opened", to: "Console") -> None:

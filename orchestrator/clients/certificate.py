@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment as Templates
 from jinja2 import PackageLoader, StrictUndefined
 
-from orchestrator.clients.journal import Journal, write_whole
+from orchestrator.clients.journal import Journal
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.operator import control_node_name
 from orchestrator.runs import utc_now
+from orchestrator.store.private import replace_private
 
 _SUFFIX = ".certificate.json"
 _FIRST = "0" * 64  # what the first certificate of an environment follows
@@ -48,8 +49,7 @@ def certificate_of(directory: Path, name: str) -> Certificate | None:
             where=file,
             next_step="compare with what the client was given",
         ) from error
-    pages = (file.with_name(f"{name}.certificate.{kind}") for kind in ("html", "pdf"))
-    return Certificate(facts, hashlib.sha256(content).hexdigest(), *pages)
+    return Certificate(facts, hashlib.sha256(content).hexdigest(), *_pages(directory, name))
 
 
 def require_what_it_takes(directory: Path) -> None:
@@ -85,13 +85,16 @@ def issue(environment: Environment, journal: Journal, records: Mapping[int, str]
     }
     content = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False).encode()
     sha256 = hashlib.sha256(content).hexdigest()
+    issued = Certificate(facts, sha256, *_pages(directory, name))
     page = render(facts, sha256)
-    write_whole(directory / f"{name}.certificate.html", page.encode())
-    write_whole(directory / f"{name}.certificate.pdf", printed(page))
-    write_whole(directory / f"{name}{_SUFFIX}", content)
-    issued = certificate_of(directory, name)
-    assert issued is not None  # noqa: S101 - it has just been written
+    replace_private(issued.html, page.encode())
+    replace_private(issued.pdf, printed(page))
+    replace_private(directory / f"{name}{_SUFFIX}", content)
     return issued
+
+
+def _pages(directory: Path, name: str) -> tuple[Path, Path]:
+    return directory / f"{name}.certificate.html", directory / f"{name}.certificate.pdf"
 
 
 def certificates(directory: Path) -> list[Certificate]:

@@ -13,13 +13,14 @@ from orchestrator.clients.journal import Journal
 from orchestrator.clients.volumes import VOLUMES, volume_group
 from orchestrator.engine import (
     Connection,
+    HostProgram,
     OnProgress,
     PlayOutcome,
     PlayRequest,
     Strategy,
     play,
     printable,
-    secret,
+    secrets,
 )
 from orchestrator.environment import Client, Environment
 from orchestrator.errors import PasInfraError
@@ -128,6 +129,7 @@ class Erasure:
             said = self._call(
                 "erase",
                 found["group"],
+                replace(VOLUMES, patience=_OVERWRITING) if found["overwrite"] else VOLUMES,
                 key=key,
                 uuid=found["volume"].get("uuid", ""),
                 overwrite=found["overwrite"],
@@ -145,10 +147,10 @@ class Erasure:
         """Try what is left of secrets on each copy of the header, and destroy it."""
         if self.journal.done("copies"):
             return
-        secrets = self._every_secret()
+        left = self._every_secret()
         copies = self._copies(str(self.journal.steps["confirmed"]["volume"].get("uuid", "")))
         for copy in copies:
-            if any(opens(copy.header, one) for one in secrets):
+            if any(opens(copy.header, one) for one in left):
                 raise PasInfraError(
                     f"a secret that still exists opens the copy of the header {copy.file}",
                     where=copy.file,
@@ -156,7 +158,7 @@ class Erasure:
                 )
         for copy in copies:
             erase(copy.file)
-        self.keep("copies", tried=len(secrets))
+        self.keep("copies", tried=len(left))
 
     def remove_rest(self, strategy: Strategy, progress: OnProgress) -> PlayOutcome:
         """Remove account, slice, services and directory, and the note of the header on the host."""
@@ -186,8 +188,9 @@ class Erasure:
             )
         return {str(one["name"]) for one in said["volumes"]}
 
-    def _call(self, what: str, group: str, **request: object) -> dict[str, Any]:
-        program = replace(VOLUMES, patience=_OVERWRITING) if request.get("overwrite") else VOLUMES
+    def _call(
+        self, what: str, group: str, program: HostProgram = VOLUMES, **request: object
+    ) -> dict[str, Any]:
         return program.call(
             self.connection, self.client.name, what=what, name=self.client.name, group=group,
             **request,
@@ -200,7 +203,7 @@ class Erasure:
 
     def _every_secret(self) -> list[str]:
         """The keys of the other clients, and every declared passphrase of the host."""
-        declared = [secret(self.environment, self.client.host, name) for name in _PASSPHRASES]
+        declared = secrets(self.environment, self.client.host, _PASSPHRASES).values()
         others = [one.key for one in self.store.keys().values()]
         return [one for one in (*declared, *others) if one]
 

@@ -1,14 +1,13 @@
 """What has been done of an offboarding: it may be cut short, and says at the end what was when."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.environment import Client, Environment
-from orchestrator.store.private import open_private, private_directory
+from orchestrator.store.private import private_directory, replace_private
 
 
 @dataclass
@@ -50,28 +49,12 @@ class Journal:
         self.steps[step] = {"at": at, "run": run, **facts}
         content = {name: value for name, value in asdict(self).items() if name != "file"}
         private_directory(self.file.parent)
-        write_whole(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
+        replace_private(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
 
 
 def directory_of(environment: Environment) -> Path:
     """Where the journals and certificates of an environment lie."""
     return environment.store_directory / "offboarding"
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Put a private file in its place at once, and down to the disk."""
-    beside = file.with_name(f".{file.name}")
-    with os.fdopen(open_private(beside), "r+b") as opened:
-        opened.truncate()
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-    beside.rename(file)
-    descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _file(environment: Environment, name: str) -> Path:

@@ -1,6 +1,5 @@
 """The volumes of the clients: each under a key of its own, made once and opened at each start."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,16 +19,15 @@ from orchestrator.engine import (
 from orchestrator.environment import Client, Environment, role_defaults
 from orchestrator.errors import PasInfraError
 from orchestrator.keys import escrow
-from orchestrator.keys.call import SHA256
+from orchestrator.keys.call import SHA256, UUID
 from orchestrator.keys.declared import cipher, derivation
 from orchestrator.keys.key_store import key_store
 from orchestrator.paths import project_root
 from orchestrator.records import TaskResult, TaskStatus
 from orchestrator.runs import Recorder, recorded, utc_now
 
-MEASURES = ("5.7.1", "6.1.1", "6.4.2")
+_MEASURES = ("5.7.1", "6.1.1", "6.4.2")
 _GROUP = "clients_volume_group"
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 VOLUMES = HostProgram(
     "its clients' volumes",
@@ -119,7 +117,7 @@ def add(
             **cipher(environment, host),
         )  # fmt: skip
         done = tuple(printable(str(word)) for word in said["done"])
-        keep(run, client, f"the volume of {client.name} is {' and '.join(done) or 'there'}", done)
+        _keep(run, client, f"the volume of {client.name} is {' and '.join(done) or 'there'}", done)
         stage("escrow")
         outcome = escrow.replace(environment, host, strategy, _proven(said), run, progress)
         opened = None
@@ -176,7 +174,7 @@ def open_all(environment: Environment, host: str) -> list[Opened]:
 def _proven(said: Mapping[str, Any]) -> dict[str, str]:
     """The header's sum by its UUID, as Ansible may be given them: no expression of a host's."""
     uuid, sha256 = str(said["uuid"]), str(said["sha256"])
-    if not _UUID.fullmatch(uuid) or not SHA256.fullmatch(sha256):
+    if not UUID.fullmatch(uuid) or not SHA256.fullmatch(sha256):
         raise PasInfraError(
             f"no header is described by {printable(uuid)} and {printable(sha256)}",
             next_step="find out who has changed the host's programs",
@@ -184,10 +182,10 @@ def _proven(said: Mapping[str, Any]) -> dict[str, str]:
     return {uuid: sha256}
 
 
-def keep(run: Recorder, client: Client, sentence: str, done: Iterable[str]) -> None:
+def _keep(run: Recorder, client: Client, sentence: str, done: Iterable[str]) -> None:
     """Record what was done for a client."""
     status = TaskStatus.CHANGED if list(done) else TaskStatus.OK
-    run.keep(TaskResult(client.host, "", sentence, "client", status=status, measures=MEASURES))
+    run.keep(TaskResult(client.host, "", sentence, "client", status=status, measures=_MEASURES))
 
 
 def _open(connection: Connection, client: Client, group: str, key: str) -> Opened:

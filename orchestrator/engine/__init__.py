@@ -1,7 +1,7 @@
 """The Ansible engine: playbooks in, typed and reconciled results out."""
 
 from orchestrator.engine.asking import Question, ask, printable
-from orchestrator.engine.connections import Connection, connections, secret, variables
+from orchestrator.engine.connections import Connection, connections, secret, secrets, variables
 from orchestrator.engine.host_program import HostProgram
 from orchestrator.engine.request import (
     PlayOutcome,
@@ -30,6 +30,7 @@ __all__ = [
     "play",
     "printable",
     "secret",
+    "secrets",
     "strategy_variables",
     "variables",
 ]

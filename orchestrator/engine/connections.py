@@ -110,8 +110,13 @@ def secret(environment: Environment, host: str, name: str) -> str:
 
     Raises PasInfraError when Ansible cannot resolve it.
     """
-    found = _resolved(environment, [host], {name: f"{name} | default('')"})
-    return str(found[host][name])
+    return secrets(environment, host, [name])[name]
+
+
+def secrets(environment: Environment, host: str, names: Sequence[str]) -> dict[str, str]:
+    """Several at once, by name: see `secret`."""
+    asked = {name: f"{name} | default('')" for name in names}
+    return {name: str(value) for name, value in _resolved(environment, [host], asked)[host].items()}
 
 
 def _resolved(

@@ -16,6 +16,7 @@ KEYS = HostProgram(
     # Seconds: a key of argon2id takes about three, and a device with many slots tries each.
     patience=300.0,
 )
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

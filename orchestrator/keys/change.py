@@ -92,7 +92,7 @@ def change_passphrase(
         former = others[0] if others else ""
         _judge(environment, host, new, former)
         costs = derivation(environment, host)
-        chosen = with_a_passphrase(escrow.devices_of(work.connection, uuids), bool(uuids))
+        chosen = with_a_passphrase(escrow.devices_of(work.connection, uuids), named=bool(uuids))
         # What an earlier call has changed and not brought into escrow: nothing else ends before it.
         for device in sorted(chosen, key=lambda one: bool(one.in_escrow)):
             watching.stage(f"passphrase of {device.path}")
@@ -179,7 +179,7 @@ def _working(
         yield _Work(environment, host, strategy, watching, run, connection)
 
 
-def with_a_passphrase(chosen: tuple[Device, ...], named: bool) -> list[Device]:  # noqa: FBT001
+def with_a_passphrase(chosen: tuple[Device, ...], *, named: bool) -> list[Device]:
     """Those that the host's passphrase opens; raises PasInfraError for a client's that is `named`.
 
     A client's has a key of its own, of which nobody knows anything.

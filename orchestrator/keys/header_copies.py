@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,11 @@ from orchestrator.engine import secret, variables
 from orchestrator.environment import Environment, role_defaults
 from orchestrator.environment.vault import decrypt_bytes
 from orchestrator.errors import PasInfraError
+from orchestrator.keys.call import UUID
 from orchestrator.keys.host.luks import Refused, opened_by
 from orchestrator.paths import project_root
 
 _DIRECTORY = "encryption_escrow_directory"
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def copies_of(environment: Environment, host: str, uuid: str) -> list[HeaderCopy
     declared = variables(environment, [host], [_DIRECTORY])[host][_DIRECTORY]
     default = role_defaults(project_root() / "roles/encryption")[_DIRECTORY]
     directory = Path(str(declared or default)).expanduser() / host
-    if not _UUID.fullmatch(uuid):
+    if not UUID.fullmatch(uuid):
         raise PasInfraError(
             f"{uuid!r} is no UUID of LUKS", next_step="find out who has changed the host's programs"
         )

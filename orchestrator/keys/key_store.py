@@ -19,7 +19,7 @@ from orchestrator.engine import secret
 from orchestrator.environment import Environment
 from orchestrator.environment.vault import decrypt, encrypt
 from orchestrator.errors import PasInfraError
-from orchestrator.store.private import open_private, private_directory
+from orchestrator.store.private import keep_names, private_directory, replace_private
 
 _PASSPHRASE = "clients_key_store_passphrase"  # noqa: S105 - the name of a variable
 _KEY_BYTES = 64
@@ -148,11 +148,12 @@ class KeyStore:
 
     def _begin(self, number: int) -> None:
         private_directory(self._directory)
-        _replace(self._key(number), encrypt(secrets.token_hex(_KEY_BYTES), self._words()))
+        store_key = encrypt(secrets.token_hex(_KEY_BYTES), self._words())
+        replace_private(self._key(number), store_key.encode())
 
     def _write(self, number: int, keys: Mapping[str, ClientKey]) -> None:
         text = json.dumps({name: asdict(key) for name, key in sorted(keys.items())})
-        _replace(self._keys(number), encrypt(text, self._store_key(number)))
+        replace_private(self._keys(number), encrypt(text, self._store_key(number)).encode())
 
     def _generations(self) -> list[int]:
         names = (_FILE.fullmatch(file.name) for file in self._directory.glob("*"))
@@ -187,7 +188,7 @@ def erase(file: Path) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         hidden.unlink()
-        _keep_names(file.parent)
+        keep_names(file.parent)
 
 
 def _read(file: Path) -> str:
@@ -195,23 +196,3 @@ def _read(file: Path) -> str:
         return file.read_text("utf-8")
     except OSError as error:
         raise PasInfraError(f"{file.name}: {error.strerror}", where=file) from error
-
-
-def _replace(file: Path, text: str) -> None:
-    """Put a text in the place of a file's, at once and for good."""
-    beside = file.with_suffix(f"{file.suffix}.new")
-    with os.fdopen(open_private(beside), "r+b") as opened:
-        opened.truncate()
-        opened.write(text.encode())
-        opened.flush()
-        os.fsync(opened.fileno())
-    beside.rename(file)
-    _keep_names(file.parent)
-
-
-def _keep_names(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -58,6 +58,30 @@ def open_private(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
+def replace_private(path: Path, content: bytes) -> None:
+    """Put a private file in the place of what is there, at once and down to the disk.
+
+    A cut leaves the former one, and perhaps `.NAME.new` beside it. Raises as `private_file` does.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    with os.fdopen(open_private(beside), "r+b") as opened:
+        opened.truncate()
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+    beside.rename(path)
+    keep_names(path.parent)
+
+
+def keep_names(directory: Path) -> None:
+    """Bring the names in a directory down to the disk, after one was changed or removed."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _demand_private(path: Path, found: os.stat_result, mode: int) -> None:
     # Root too: what root writes into another account's store would lock that account out.
     if found.st_uid != os.geteuid():

@@ -12,9 +12,8 @@ import pytest
 
 from orchestrator.environment.vault import decrypt
 from orchestrator.errors import PasInfraError
-from orchestrator.keys import key_store
 from orchestrator.keys.key_store import KeyStore
-from orchestrator.store.private import open_private
+from orchestrator.store import private
 
 WORDS = "a passphrase of the tests, long enough"
 PLACE = "rbx7:system"
@@ -110,7 +109,7 @@ def test_a_removal_that_is_cut_short_goes_on(
 
             return run
 
-        patched.setattr(key_store, "open_private", cut(open_private))
+        patched.setattr(private, "open_private", cut(private.open_private))
         patched.setattr(os, "fsync", cut(os.fsync))
         for name in ("rename", "unlink"):
             patched.setattr(Path, name, cut(getattr(Path, name)))

@@ -46,13 +46,7 @@ def describe(name: str, group: str, key: str) -> dict[str, Any]:
     }
 
 
-def erase(
-    name: str,
-    group: str,
-    key: str,
-    uuid: str,
-    overwrite: bool,  # noqa: FBT001
-) -> dict[str, Any]:
+def erase(name: str, group: str, key: str, uuid: str, *, overwrite: bool) -> dict[str, Any]:
     """Erase every key slot and the header, and prove that the key opens nothing any more.
 
     With `overwrite`, all of the volume is written over as well. Cut short anywhere, the next call

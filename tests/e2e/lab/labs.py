@@ -119,6 +119,27 @@ class Lab:
         return [line for line in done.stdout.splitlines() if line]
 
 
+def start_program(
+    lab: Lab, environment: Path, *arguments: str, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
+    """Start `pas-infra …` on an environment that a lab serves, in a session of its own."""
+    own = {
+        "XDG_STATE_HOME": str(STATE),
+        "PAS_INFRA_LAB_DIR": str(lab.directory),
+        "ANSIBLE_TIMEOUT": "300",
+    }
+    return subprocess.Popen(
+        [PROGRAM, *arguments, "--env", environment],
+        env={**os.environ, **own},
+        cwd=project_root(),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a question is answered on stdin, not on my terminal
+    )
+
+
 @dataclass(frozen=True)
 class Site:
     """A lab, and a copy of the environment that declares it, which a test may change."""
@@ -128,21 +149,7 @@ class Site:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `pas-infra …` on this environment and leave it running."""
-        own = {
-            "XDG_STATE_HOME": str(STATE),
-            "PAS_INFRA_LAB_DIR": str(self.lab.directory),
-            "ANSIBLE_TIMEOUT": "300",
-        }
-        return subprocess.Popen(
-            [PROGRAM, *arguments, "--env", self.environment],
-            env={**os.environ, **own},
-            cwd=project_root(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        return start_program(self.lab, self.environment, *arguments)
 
     def pas_infra(self, *arguments: str, code: int = 0) -> Done:
         """Run `pas-infra …` to its end; it must end with that code."""

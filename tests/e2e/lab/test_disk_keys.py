@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from labs import PROGRAM, STATE, SUDO, Done, Lab, until
+from labs import STATE, SUDO, Done, Lab, start_program, until
 
 from orchestrator.paths import project_root
 
@@ -71,21 +71,7 @@ class Server:
         file.write_text(yaml.safe_dump(declared, explicit_start=True))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [PROGRAM, *arguments, "--env", self.environment],
-            env={
-                **os.environ,
-                "XDG_STATE_HOME": str(STATE),
-                "PAS_INFRA_LAB_DIR": str(self.lab.directory),
-                "ANSIBLE_TIMEOUT": "300",
-            },
-            cwd=project_root(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        return start_program(self.lab, self.environment, *arguments)
 
     def pas_infra(self, *arguments: str, code: int | None = 0) -> Done:
         process = self.start(*arguments)

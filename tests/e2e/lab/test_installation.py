@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from labs import PROGRAM, STATE, SUDO, Done, Lab, until
+from labs import STATE, SUDO, Done, Lab, start_program, until
 
 from orchestrator.paths import project_root
 
@@ -74,22 +74,7 @@ class Server:
         declared.write_text(yaml.safe_dump({**usual, **variables}, explicit_start=True))
 
     def start(self, *arguments: str, stdin: str = "") -> subprocess.Popen[str]:
-        verb, *rest = arguments
-        process = subprocess.Popen(
-            [PROGRAM, verb, "--env", self.environment, *rest],
-            env={
-                **os.environ,
-                "XDG_STATE_HOME": str(STATE),
-                "PAS_INFRA_LAB_DIR": str(self.lab.directory),
-                "ANSIBLE_TIMEOUT": "300",
-            },
-            cwd=project_root(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # a question is answered on stdin, not on my terminal
-        )
+        process = start_program(self.lab, self.environment, *arguments, stdin=subprocess.PIPE)
         assert process.stdin is not None
         process.stdin.write(stdin)
         process.stdin.flush()
