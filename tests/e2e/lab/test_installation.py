@@ -207,6 +207,7 @@ def test_the_running_system_is_not_installed_over(server: Server) -> None:
 def test_it_is_brought_to_the_declared_state_and_restarted(server: Server) -> None:
     """The restart is proven to be unlocked, and is, without a hand."""
     server.lab.do("up", "bastion")  # it tells the time
+    server.pas_infra("client", "add", "alpha").expect(0)
     everything = ("--yes", "--json", "--limit", "rbx7,bastion", "--confirm-timeout", "300")
     ended = server.pas_infra("apply", "--reboot", *everything).expect(0)
     applied = json.loads(ended.stdout)
@@ -214,6 +215,7 @@ def test_it_is_brought_to_the_declared_state_and_restarted(server: Server) -> No
     checks = applied["verification"]["checks"]
     about_disks = {c["verdict"] for c in checks if c["check"].startswith("test_encryption.py")}
     assert about_disks == {"holds"}
+    assert volume_of_alpha(server) == "/dev/mapper/client_alpha"
     server.pas_infra("plan", "--limit", "rbx7,bastion").expect(0)
 
 
@@ -301,11 +303,17 @@ def test_one_disk_is_enough_and_the_other_comes_back(server: Server) -> None:
     server.lab.on("rbx7", "echo written without the other | sudo tee /srv/alone > /dev/null; sync")
     server.start_from_disks()
     server.unlock()
+    assert volume_of_alpha(server) == "/dev/mapper/client_alpha"
     server.lab.on("rbx7", COME_BACK)
     until(lambda: not degraded(server), 900, "the mirrors are whole again")
     server.start_from_disks("RBX7-B")
     server.unlock()
     assert server.lab.on("rbx7", "cat /srv/alone").strip() == "written without the other"
+
+
+def volume_of_alpha(server: Server) -> str:
+    """What is mounted for the client: whoever unlocks the host opens it too."""
+    return server.lab.on("rbx7", "findmnt -no SOURCE /srv/clients/alpha").strip()
 
 
 def holders(server: Server, text: str) -> list[str]:
