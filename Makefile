@@ -4,8 +4,8 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 PYTHON  ?= python3
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-# The last ones are for the pages that are printed.
-DEBIAN  := $(shell cat orchestrator/lab/packages.txt) python3-venv libpango-1.0-0 libpangoft2-1.0-0 \
+# age is for the tests of the secret store, the last ones for the pages that are printed.
+DEBIAN  := $(shell cat orchestrator/lab/packages.txt) python3-venv age libpango-1.0-0 libpangoft2-1.0-0 \
            libharfbuzz-subset0 fonts-dejavu-core
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 

@@ -1,6 +1,8 @@
 """The command line: options in, a service called, the result rendered. No logic here."""
 
+import ctypes
 import importlib
+import resource
 import signal
 import sys
 from typing import Any
@@ -11,6 +13,8 @@ from orchestrator import __version__
 from orchestrator.cli.terminal import color, show_error
 from orchestrator.errors import PasInfraError, refusal
 from orchestrator.exit_codes import ExitCode
+
+_PR_SET_DUMPABLE = 4
 
 # One module a command; it is imported when it is called, so that help and completion stay fast.
 COMMANDS = {
@@ -68,6 +72,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a code of `ExitCode`."""
     _end_in_order()
+    _leave_no_core()
     sys.exit(run(arguments))
 
 
@@ -76,6 +81,13 @@ def _end_in_order() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup(1) asks for just that
             signal.signal(number, signal.default_int_handler)
+
+
+def _leave_no_core() -> None:
+    """Keep secrets in memory out of core dumps, and the memory from other processes."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # also of all that is started from here
+    # A handler that the kernel pipes cores to need not heed the limit.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0)
 
 
 def run(arguments: list[str] | None = None) -> int:

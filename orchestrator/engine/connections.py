@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.engine.handover import secrets_at_hand
 from orchestrator.engine.private import private_directory
 from orchestrator.engine.run import vault_arguments
 from orchestrator.environment import Environment
@@ -125,7 +126,7 @@ def _resolved(
     """What the expressions, by their names, come to on each host."""
     asked = ", ".join(f"'{name}': {expression}" for name, expression in expressions.items())
     question = "{{ {" + asked + "} | to_json }}"
-    with private_directory() as private:
+    with private_directory() as private, secrets_at_hand(environment, private) as at_hand:
         vault = (
             vault_arguments(environment.vault, environment.directory, private)
             if environment.vault
@@ -156,6 +157,7 @@ def _resolved(
                 "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_FORCE_COLOR": "0",
                 "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
+                **at_hand,
             },
         )
     answers = {host: json.loads(text)["msg"] for host, text in _ANSWER.findall(done.stdout)}

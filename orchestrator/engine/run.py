@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.engine.events import EventReader, Ledger, rescue
+from orchestrator.engine.handover import secrets_at_hand
 from orchestrator.engine.private import private_directory
 from orchestrator.engine.reconcile import find_gaps
 from orchestrator.engine.redaction import redactor
@@ -47,8 +48,8 @@ def play(request: PlayRequest, on_progress: OnProgress) -> PlayOutcome:
             "no host is left to run on", next_step="widen --limit (see `pas-infra env show`)"
         )
     started = time.monotonic()
-    with private_directory() as private:
-        run = _Run(request, private)
+    with private_directory() as private, secrets_at_hand(request.environment, private) as at_hand:
+        run = _Run(request, private, at_hand)
         interrupted = run.follow(on_progress)
         reader = run.reader
     results = rescue(reader.results, reader.recap or {})
@@ -94,9 +95,10 @@ class _Killer:
 class _Run:
     """One ansible-playbook under ansible-runner, in a thread of its own."""
 
-    def __init__(self, request: PlayRequest, private: Path) -> None:
+    def __init__(self, request: PlayRequest, private: Path, at_hand: Mapping[str, str]) -> None:
         self._request = request
         self._private = private
+        self._at_hand = at_hand
         self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue()
         self._ledger = Ledger()
         self._ledger_path = private / "ledger"
@@ -220,7 +222,7 @@ class _Run:
             "ANSIBLE_NO_TARGET_SYSLOG": "True",
             "ANSIBLE_NOCOLOR": "1",
         }
-        variables |= strategy_variables(self._request.strategy)
+        variables |= {**strategy_variables(self._request.strategy), **self._at_hand}
         variables["ANSIBLE_CALLBACKS_ENABLED"] += ",pas_infra_ledger"
         return variables
 

@@ -21,6 +21,7 @@ from orchestrator.environment.model import (
     Waiver,
 )
 from orchestrator.environment.people import build_people
+from orchestrator.environment.secret_store import secret_variables
 from orchestrator.environment.shape import SchemaName
 from orchestrator.paths import state_directory
 
@@ -58,6 +59,7 @@ def build_environment(
         vulnerability_data=_vulnerability_data(declared.get("vulnerability_data", {})),
         flows=build_flows(documents["flows"]) if "flows" in documents else None,
         clients=build_clients(documents["clients"]) if "clients" in documents else (),
+        secrets=secret_variables(inventory),
     )
 
 

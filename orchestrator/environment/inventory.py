@@ -53,6 +53,7 @@ class Inventory:
     document: Document
     groups: dict[str, Group]
     hosts: dict[str, Group] = field(default_factory=dict)  # a host is a group of one
+    secrets: dict[str, Document] = field(default_factory=dict)  # from the secret store, by owner
 
     def groups_of(self, host: str) -> list[Group]:
         """The groups of a host in the order in which their settings apply."""

@@ -21,7 +21,8 @@ class Document:
     """A file's data, and the line (1-based) at which each value stands, by its path of keys.
 
     `vaulted` holds the ciphertexts of `!vault` scalars, whose values in `data` are `Vaulted`
-    markers. `secret` says that the whole file was decrypted: its values must not be shown.
+    markers. `secret` says that the whole of it was decrypted: its values must not be shown, and its
+    lines are not those of the file. `declared` is the line of the setting that it came by, if any.
     """
 
     file: Path
@@ -29,11 +30,12 @@ class Document:
     lines: Mapping[Keys, int]
     vaulted: Mapping[Keys, str]
     secret: bool = False
+    declared: int | None = None
 
     def line(self, keys: Keys) -> int | None:
-        """The line of a value, or of the nearest one around it; None in a decrypted file."""
+        """The line of a value, or of the nearest one around it; none in a decrypted file."""
         if self.secret:
-            return None
+            return self.declared
         while keys and keys not in self.lines:
             keys = keys[:-1]
         return self.lines.get(keys)
@@ -74,7 +76,7 @@ def parse(file: Path, text: str, *, secret: bool = False) -> tuple[Document | No
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark and not secret else None
         # The parser quotes what it stumbles over, which in a decrypted file may be a secret.
-        what = "not shown, the file is vaulted" if secret else _one_line(error)
+        what = "not shown, it is secret" if secret else _one_line(error)
         return None, [Problem(file, line, f"not valid YAML: {what}", _syntax_help(secret=secret))]
     except yaml.YAMLError as error:
         what = "it holds a character that YAML forbids"
@@ -102,7 +104,7 @@ def _one_line(error: yaml.MarkedYAMLError) -> str:
 
 
 def _syntax_help(*, secret: bool) -> str:
-    return "correct it with `ansible-vault edit`" if secret else "correct the indentation or quotes"
+    return "correct it where it is kept" if secret else "correct the indentation or quotes"
 
 
 class _Reader:
@@ -185,7 +187,8 @@ class _Reader:
 
     def _problem(self, node: yaml.Node, what: str, next_step: str) -> None:
         if self.secret:
-            what, next_step, line = "a key or tag is not valid", "see `ansible-vault view`", None
+            what, next_step = "a key or tag is not valid", "correct it where it is kept"
+            line = None
         else:
             line = node.start_mark.line + 1
         self.problems.append(Problem(self.file, line, what, next_step))

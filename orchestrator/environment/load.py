@@ -23,6 +23,7 @@ from orchestrator.environment.model import Environment, Summary
 from orchestrator.environment.people_problems import people_problems
 from orchestrator.environment.registers import register_problems
 from orchestrator.environment.roles_spec import read_roles, read_site
+from orchestrator.environment.secret_store import read_secret_store
 from orchestrator.environment.shape import SchemaName, shape_problems
 from orchestrator.environment.spelling import did_you_mean, remedy
 from orchestrator.environment.variables import missing_problems, variable_problems
@@ -47,9 +48,9 @@ def load_environment(
 
     `project` holds the `roles/` and `playbooks/` whose variables count (default: the program's
     own); `today` decides what has ended; `drafts` are texts to read in place of the files, so that
-    a change can be judged before it is written. Nothing is executed but the vault password command,
-    and that only when something is vaulted. Raises ConfigurationInvalid with every problem found,
-    PasInfraError when there is no such environment.
+    a change can be judged before it is written. Nothing is executed but what the secret store needs
+    and, when something is vaulted, the vault password command. Raises ConfigurationInvalid with
+    every problem found, PasInfraError when there is no such environment.
     """
     directory = find_environment(name_or_path)
     problems: list[Problem] = list(_misnamed_files(directory))
@@ -65,7 +66,8 @@ def load_environment(
     inventory, found = read_inventory(documents["hosts"])
     problems += found
     declared = documents.get("environment")
-    problems += _role_problems(inventory, declared, directory, project or project_root())
+    sound = declared if not faults.get("environment") else None
+    problems += _role_problems(inventory, declared, sound, project or project_root())
     addresses, found = host_addresses(inventory)
     problems += found
     if lab is not None:
@@ -145,10 +147,15 @@ def _misnamed_files(directory: Path) -> Iterator[Problem]:
 
 
 def _role_problems(
-    inventory: Inventory, declared: Document | None, directory: Path, project: Path
+    inventory: Inventory, declared: Document | None, sound: Document | None, project: Path
 ) -> Iterator[Problem]:
-    """Read the files of variables into the inventory, and hold them against the roles."""
-    faults = _read_variables(inventory, declared, directory)
+    """Read all variables into the inventory, and hold them against the roles.
+
+    `sound` is `declared` where it has its shape: nothing else is asked for secrets.
+    """
+    faults = _read_variables(inventory, declared, inventory.document.file.parent)
+    if sound is not None:
+        faults += read_secret_store(sound, inventory)
     yield from faults
     roles, found = read_roles(project)
     yield from found
@@ -157,8 +164,8 @@ def _role_problems(
     extra = declared.mapping().get("variables", []) if declared else None
     names = [str(name) for name in extra] if isinstance(extra, list) else None
     yield from variable_problems(inventory.settings(), roles, names)
-    # What stands in a file that cannot be read is not missing.
-    if not faults:
+    # What stands in a file or a store that cannot be read is not missing.
+    if not faults and (sound is declared or not (declared and "secrets" in declared.mapping())):
         yield from missing_problems(inventory, roles, plays)
 
 

@@ -1,13 +1,14 @@
 """What an environment is, once it has been found valid."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from orchestrator.environment.flow_matrix import FlowMatrix
+from orchestrator.environment.secret_variables import SecretVariables
 from orchestrator.environment.ssh_keys import PublicKey
 from orchestrator.environment.tracker_address import DEBIAN_SECURITY_TRACKER
 from orchestrator.errors import PasInfraError
@@ -251,7 +252,10 @@ class Client:
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment; `files` is every file of it that was read, sorted."""
+    """One environment; `files` is every file of it that was read, sorted.
+
+    `secrets` is for the engine, which hands it to Ansible and keeps it out of records.
+    """
 
     name: str
     kind: Literal["lab", "production"]
@@ -269,6 +273,7 @@ class Environment:
     vulnerability_data: VulnerabilityData = VulnerabilityData()
     flows: FlowMatrix | None = None
     clients: tuple[Client, ...] = ()
+    secrets: SecretVariables = field(default_factory=SecretVariables)
 
     def host(self, name: str) -> Host:
         """The host `name`; raises PasInfraError when the environment has none of that name."""

@@ -1,6 +1,6 @@
 """The secrets of an environment in clear, for the one purpose of keeping them out of records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import yaml
 
@@ -24,19 +24,24 @@ _Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scal
 
 
 def clear_secrets(environment: Environment) -> frozenset[str]:
-    """Every vaulted text of the environment, and each line of those that have several.
+    """Every secret text of the environment, and each line of those that have several.
 
-    The caller keeps it in memory only. Empty when nothing is vaulted; the password is asked for
-    only when something is. Raises PasInfraError when it cannot be had.
+    The caller keeps it in memory only. Empty when nothing is secret; the vault password is asked
+    for only when something is vaulted. Raises PasInfraError when it cannot be had.
     """
+    found = {*_vaulted(environment), *_leaves(environment.secrets.of)}
+    lines = {line.strip() for secret in found for line in secret.splitlines()}
+    return frozenset(text for text in found | lines if len(text) >= _SHORTEST)
+
+
+def _vaulted(environment: Environment) -> Iterator[str]:
     texts = {path: path.read_text() for path in environment.files if path.suffix == ".yml"}
     vaulted = {path: text for path, text in texts.items() if _WHOLE_FILE in text}
     if not vaulted or environment.vault is None:
-        return frozenset()
+        return
     password = read_password(environment.vault, environment.directory)
-    found = {secret for text in vaulted.values() for secret in _secrets(text, password)}
-    lines = {line.strip() for secret in found for line in secret.splitlines()}
-    return frozenset(text for text in found | lines if len(text) >= _SHORTEST)
+    for text in vaulted.values():
+        yield from _secrets(text, password)
 
 
 def _secrets(text: str, password: bytes) -> Iterator[str]:
@@ -49,7 +54,7 @@ def _secrets(text: str, password: bytes) -> Iterator[str]:
 
 
 def _leaves(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for part in value.values():
             yield from _leaves(part)
     elif isinstance(value, list):

@@ -1,13 +1,11 @@
 """Opening what is vaulted, in memory only, with the environment's own password."""
 
 import os
-import subprocess
 from pathlib import Path
 
+from orchestrator.environment.commands import output_of
 from orchestrator.environment.model import Vault
 from orchestrator.errors import PasInfraError, Problem
-
-COMMAND_TIMEOUT = 60.0  # seconds; enough for somebody to touch a security key
 
 
 class VaultOpener:
@@ -63,7 +61,12 @@ def read_password(vault: Vault, directory: Path) -> bytes:
         password, source = _from_file(vault.password_file), str(vault.password_file)
     else:
         command = list(vault.password_command or ())
-        password, source = _from_command(command, directory), f"`{command[0]}`"
+        password, source = (
+            output_of(
+                "the vault password command", command, directory, setting="vault: password_command"
+            ),
+            f"`{command[0]}`",
+        )
     if not password.strip():
         raise PasInfraError(
             f"the vault password from {source} is empty", next_step="put the password there"
@@ -85,36 +88,6 @@ def _from_file(file: Path) -> bytes:
             next_step="name it under `password_command`, or take its execute bit away",
         )
     return password
-
-
-def _from_command(command: list[str], directory: Path) -> bytes:
-    try:
-        done = subprocess.run(
-            command,
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=COMMAND_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PasInfraError(
-            f"the vault password command `{command[0]}` gave nothing in {COMMAND_TIMEOUT:.0f} s",
-            next_step="run it by hand in the environment's directory: it may wait for an answer",
-        ) from error
-    except OSError as error:
-        raise PasInfraError(
-            f"the vault password command `{command[0]}` cannot be run: {error.strerror}",
-            next_step="install it, or correct `vault: password_command`",
-        ) from error
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise PasInfraError(
-            f"the vault password command `{command[0]}` failed with code {done.returncode}"
-            + (f": {said[-1]}" if said else ""),
-            next_step="run it by hand in the environment's directory",
-        )
-    return done.stdout
 
 
 def decrypt(ciphertext: str, password: bytes) -> str:

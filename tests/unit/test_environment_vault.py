@@ -163,7 +163,7 @@ def test_a_command_that_fails_is_not_run_again(project: Path) -> None:
 
 
 def test_a_command_that_waits_is_given_up(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.environment.vault.COMMAND_TIMEOUT", 0.1)
+    monkeypatch.setattr("orchestrator.environment.commands.COMMAND_TIMEOUT", 0.1)
     prepare(project, variables=scalar("a"), vault="password_command: [sleep, '30']")
     (problem,) = problems_of(project)
     assert "gave nothing in" in problem.what

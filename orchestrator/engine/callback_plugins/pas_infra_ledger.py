@@ -24,7 +24,7 @@ description:
 """
 
 _PR_SET_PDEATHSIG = 1
-
+_PR_SET_DUMPABLE = 4
 
 _forking = 0
 
@@ -63,6 +63,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible carries no 
         # ansible-runner starts us ignoring SIGHUP: without this, a killed orchestrator would leave
         # an Ansible that goes on changing hosts while the next run already holds the lock.
         _die_with(os.getppid())
+        # Ansible holds secrets in clear: as the orchestrator, it leaves no core.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0)
         # Its workers, one a host, have sessions of their own and would go on alone.
         os.register_at_fork(before=_note_parent, after_in_child=_die_with_parent)
 

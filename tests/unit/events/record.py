@@ -60,7 +60,7 @@ class _RecordedRun(_Run):
     """The engine's own run, with every event kept."""
 
     def __init__(self, request: PlayRequest, private: Path) -> None:
-        super().__init__(request, private)
+        super().__init__(request, private, at_hand={})
         self.events: list[Mapping[str, Any]] = []
 
     def _pass_on(self, event: Mapping[str, Any], on_progress: OnProgress) -> None:
