@@ -25,6 +25,12 @@ def state_directory() -> Path:
     return _xdg("XDG_STATE_HOME", ".local/state") / "pas-infra"
 
 
+def lab_directory() -> Path:
+    """The directory of the lab that commands work on: the one named, or that of the default lab."""
+    named = os.environ.get("PAS_INFRA_LAB_DIR")
+    return Path(named) if named else state_directory() / "labs/default"
+
+
 def cache_directory() -> Path:
     """The user's cache directory: all in it can be built again."""
     return _xdg("XDG_CACHE_HOME", ".cache") / "pas-infra"

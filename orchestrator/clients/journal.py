@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.environment import Client, Environment
+from orchestrator.keys.key_store import clients_directory
 from orchestrator.store.private import private_directory, replace_private
 
 
@@ -54,7 +55,7 @@ class Journal:
 
 def directory_of(environment: Environment) -> Path:
     """Where the journals and certificates of an environment lie."""
-    return environment.store_directory / "offboarding"
+    return clients_directory(environment) / "offboarding"
 
 
 def _file(environment: Environment, name: str) -> Path:

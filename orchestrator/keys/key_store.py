@@ -19,6 +19,7 @@ from orchestrator.engine import secret
 from orchestrator.environment import Environment
 from orchestrator.environment.vault import decrypt, encrypt
 from orchestrator.errors import PasInfraError
+from orchestrator.paths import lab_directory
 from orchestrator.store.private import keep_names, private_directory, replace_private
 
 _PASSPHRASE = "clients_key_store_passphrase"  # noqa: S105 - the name of a variable
@@ -38,7 +39,7 @@ class ClientKey:
 
 
 class KeyStore:
-    """The key store of one environment; `directory` is its own.
+    """The key store of one host's clients; `directory` is its own.
 
     Its files are `N.key`, the store key under the passphrase, and `N.keys`, the keys under the
     store key; with the highest N that has both. Whoever changes it holds the environment's lock.
@@ -166,11 +167,15 @@ class KeyStore:
         return self._directory / f"{number}.keys"
 
 
+def clients_directory(environment: Environment) -> Path:
+    """Where what is kept of clients lies: beside the store, or with the disks of a lab."""
+    return lab_directory() if environment.kind == "lab" else environment.store_directory
+
+
 def key_store(environment: Environment, host: str) -> KeyStore:
-    """The key store of the environment, with its passphrase as it is declared for a host."""
-    return KeyStore(
-        environment.store_directory / "client-keys", secret(environment, host, _PASSPHRASE)
-    )
+    """The key store for the clients of a host, with its passphrase as it is declared there."""
+    directory = clients_directory(environment) / "client-keys" / host
+    return KeyStore(directory, secret(environment, host, _PASSPHRASE))
 
 
 def erase(file: Path) -> None:

@@ -67,6 +67,18 @@ class LabLayout:
         """
         return self.directory / "escrow" / name
 
+    def client_keys(self, name: str) -> Path:
+        """The keys of the clients whose volumes lie on one machine's disks: they go with them."""
+        return self.directory / "client-keys" / name
+
+    @property
+    def offboarding(self) -> Path:
+        """Who was erased from the lab's disks, certified in one chain: all of it, or none.
+
+        Whoever left a disk that is gone may come again to the next one.
+        """
+        return self.directory / "offboarding"
+
 
 def lab_layout(name: str) -> LabLayout:
     """The layout of the lab `name` in the user's state directory; raises on an unfit name."""

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from orchestrator.clients.journal import directory_of
 from orchestrator.environment.vault import decrypt
 from orchestrator.errors import PasInfraError
-from orchestrator.keys.key_store import KeyStore
+from orchestrator.keys.key_store import KeyStore, clients_directory, key_store
+from orchestrator.lab import lab_layout
 from orchestrator.store import private
 
 WORDS = "a passphrase of the tests, long enough"
@@ -150,3 +153,22 @@ def test_half_a_store_is_no_empty_one(tmp_path: Path, store: KeyStore) -> None:
         with pytest.raises(PasInfraError, match=r"has lost 1[.]key"):
             act()
     assert (tmp_path / "keys/1.keys").exists()
+
+
+def test_a_lab_keeps_its_clients_with_its_disks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two labs of one environment have other disks, and other keys."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("PAS_INFRA_LAB_DIR", raising=False)
+    lab: Any = SimpleNamespace(kind="lab", store_directory=tmp_path / "store")
+    assert clients_directory(lab) == lab_layout("default").directory
+    layout = lab_layout("another")
+    monkeypatch.setenv("PAS_INFRA_LAB_DIR", str(layout.directory))
+    monkeypatch.setattr("orchestrator.keys.key_store.secret", lambda *_: WORDS)
+    key_store(lab, "rbx7").add("alpha", PLACE, NOW)
+    assert {file.parent for file in tmp_path.rglob("*.key")} == {layout.client_keys("rbx7")}
+    assert directory_of(lab) == layout.offboarding
+    production: Any = SimpleNamespace(kind="production", store_directory=tmp_path / "store")
+    assert key_store(production, "rbx7").keys() == {}
+    assert directory_of(production) == tmp_path / "store/offboarding"

@@ -38,7 +38,9 @@ COPY = {"file": "/escrow/1.gz.vault", "sha256": "5" * 64, "opened": True}
 
 
 def environment_in(directory: Path) -> Environment:
-    made = SimpleNamespace(directory=Path("inventories/x"), name="x", store_directory=directory)
+    made = SimpleNamespace(
+        directory=Path("inventories/x"), name="x", kind="production", store_directory=directory
+    )
     return cast("Environment", made)
 
 

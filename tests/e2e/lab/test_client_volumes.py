@@ -25,7 +25,7 @@ from orchestrator.paths import project_root
 
 pytestmark = pytest.mark.full
 
-KEPT = STATE / "pas-infra/environments/lab"
+KEYS = "client-keys/rbx7"
 YESTERDAY = (date.today() - timedelta(days=1)).isoformat()
 GROUP = """
 set -eu
@@ -73,15 +73,13 @@ class Server(Site):
 
     def key(self, name: str) -> str:
         words = (self.lab.directory / "client-keys-passphrase").read_text().strip()
-        return KeyStore(KEPT / "client-keys", words).key_of(name)
+        return KeyStore(self.lab.directory / KEYS, words).key_of(name)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     copy = tmp_path_factory.mktemp("environment") / "lab"
     shutil.copytree(project_root() / "inventories/lab", copy)
-    for former in ("client-keys", "offboarding"):
-        shutil.rmtree(KEPT / former, ignore_errors=True)
     lab = Lab("f-clients")
     lab.do("down", "--erase")
     try:
@@ -217,7 +215,7 @@ def test_nobody_is_offboarded_early_or_by_mistake(server: Server) -> None:
 def test_a_client_is_offboarded_though_it_is_killed(server: Server, tmp_path: Path) -> None:
     key, stays = server.key("alpha"), server.key("beta")
     # What somebody may have copied before: all that the control node keeps.
-    shutil.copytree(KEPT / "client-keys", tmp_path / "client-keys")
+    shutil.copytree(server.lab.directory / KEYS, tmp_path / "client-keys")
     shutil.copytree(server.lab.directory / "escrow", tmp_path / "escrow")
     for after in (6.0, 10.0, 16.0, 24.0):
         killed = server.start("client", "offboard", "alpha", "--confirm", "alpha")
@@ -256,9 +254,10 @@ def search(server: Server, copies: Path, key: str, stays: str) -> None:
         for name in ("escrow-passphrase", "client-keys-passphrase", "pki-passphrase")
         if (words := (server.lab.directory / name).read_text().strip())
     ]
-    (current,) = (KEPT / "client-keys").glob("*.key")
+    (current,) = (server.lab.directory / KEYS).glob("*.key")
     passwords = [*clear, stays, decrypt(current.read_text(), clear[1].encode())]
-    places = [copies, KEPT, server.lab.directory / "escrow", server.environment]
+    kept = [server.lab.directory / name for name in ("client-keys", "offboarding", "escrow")]
+    places = [copies, STATE / "pas-infra/environments/lab", *kept, server.environment]
     opened = 0
     for file in (one for place in places for one in place.rglob("*") if one.is_file()):
         content = file.read_bytes()
@@ -303,7 +302,7 @@ def test_a_volume_is_written_over_when_that_is_asked_for(server: Server) -> None
     server.undeclare("beta")
     server.pas_infra("verify", "--measure", "13.3.1", "--limit", "rbx7")
     # A certificate that somebody has changed is seen.
-    certificate = KEPT / "offboarding/alpha.certificate.json"
+    certificate = server.lab.directory / "offboarding/alpha.certificate.json"
     certificate.write_text(certificate.read_text().replace("Coopérative", "Cooperative"))
     failed = server.pas_infra("verify", "--measure", "13.3.1", "--limit", "rbx7", code=2).stdout
     assert "do not follow each other" in failed

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from labs import PROGRAM, SUDO, Environment, Lab, links, until
 
+from orchestrator.lab import LabLayout
 from orchestrator.paths import project_root
 
 WAN = {"rbx7": ("198.18.0.11", "2001:2::11"), "sysfab": ("198.18.0.12", "2001:2::12")}
@@ -53,7 +54,14 @@ def test_machine_with_another_host_key_is_refused_and_reset_makes_it_anew(lab: L
     assert set(pids) == {"rbx7"}
     assert "NOT reached" in lab.do("status", code=4).stdout
 
+    layout = LabLayout(lab.name, lab.directory)
+    of_disks = [layout.client_keys("sysfab"), layout.escrow("sysfab"), layout.offboarding]
+    stays = [layout.client_keys("rbx7"), layout.escrow("rbx7")]
+    for place in (*of_disks, *stays):
+        place.mkdir(parents=True, exist_ok=True)
     lab.do("reset", "sysfab")
+    assert [place for place in of_disks if place.exists()] == []
+    assert [place for place in stays if not place.exists()] == []
     assert lab.running()["rbx7"] == pids["rbx7"]
     assert lab.on("sysfab", "ls") == ""
     assert lab.on("rbx7", "ls") == "keep\n"
