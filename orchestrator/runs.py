@@ -20,6 +20,8 @@ LOCKED_COMMANDS = (
     "install",
     "keys rotate",
     "keys escrow",
+    "keys copy",
+    "keys destroyed",
     "client add",
     "client offboard",
 )

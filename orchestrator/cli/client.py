@@ -142,8 +142,8 @@ def offboard(
             told.print(f"the data of {name} was erased before: the certificate is the same")
         console().print(f"{done.certificate.pdf}\n{done.certificate.html}", soft_wrap=True)
         told.print(
-            f"next:  remove {name} from clients.yml, give them the certificate, and destroy the "
-            "copy of the former key store that lies in your safe"
+            f"next:  remove {name} from clients.yml, and give them the certificate; "
+            "pas-infra keys copies says whether another copy of the key store is due"
         )
     told.print(f"recorded as run {done.run_id} (pas-infra history {done.run_id})")
     return done.exit_code

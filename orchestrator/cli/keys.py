@@ -1,6 +1,7 @@
 """`pas-infra keys`: the keys of encrypted disks; seen, changed, kept in escrow."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.engine import PlayOutcome, Strategy
-    from orchestrator.keys import DeviceList
+    from orchestrator.keys import CopyList, DeviceList
 
 host_argument = click.argument("host_name", metavar="HOST", shell_complete=complete_one_host)
 devices_option = click.option(
@@ -136,6 +137,98 @@ def escrow(
         stages.begin(f"escrow of {host.name}")
         kept = keep_in_escrow(environment, host, _strategy(strategy), stages.progress, uuids=uuids)
     return _ended(kept.run_id, kept.outcome, host.name)
+
+
+@command.command("copy", short_help="Copy the key store of a host's clients for a safe.")
+@host_argument
+@environment_option
+@click.option(
+    "--to",
+    "directory",
+    metavar="DIR",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    help="Where to write it, on another medium.",
+)
+@click.option("--place", default="", help="Where it will be kept, as certificates name it.")
+def copy(host_name: str, environment_name: str, directory: Path, place: str) -> int:
+    """Copy the key store of HOST's clients to a medium that goes into a safe, and register that.
+
+    Without a copy the data of all clients is lost with this control node. It is still encrypted; it
+    is opened with clients_key_store_passphrase, which is tried. A former copy in the same directory
+    is erased. A certificate of erasure names each copy and its fate.
+    """
+    from orchestrator.environment import load_environment
+    from orchestrator.keys import make_copy
+
+    environment = load_environment(environment_name)
+    run_id, made = make_copy(environment, environment.host(host_name), directory, place)
+    console().print(made.directory, soft_wrap=True, markup=False)
+    told = console(stderr=True)
+    told.print(f"copy {made.number} is registered, kept in: {made.place}", markup=False)
+    told.print(f"recorded as run {run_id} (pas-infra history {run_id})")
+    return 0
+
+
+@command.command("copies", short_help="Show the copies of the key store of a host's clients.")
+@host_argument
+@environment_option
+@json_option
+def copies(host_name: str, environment_name: str, *, as_json: bool) -> int:
+    """Show when and where copies of the key store of HOST's clients were made, and their fate.
+
+    Ends with 2 when none has all keys, and when one has the key of somebody who has left.
+    """
+    from orchestrator.environment import load_environment
+    from orchestrator.keys import list_copies
+
+    environment = load_environment(environment_name)
+    found = list_copies(environment, environment.host(host_name))
+    if as_json:
+        rows = [asdict(one) | {"state": found.state(one)} for one in found.copies]
+        print_json({"copies": rows, "faults": found.faults})
+    else:
+        _show_copies(host_name, found, console())
+    return found.exit_code
+
+
+@command.command("destroyed", short_help="Write down that a copy of the key store is destroyed.")
+@host_argument
+@click.argument("number", type=click.IntRange(min=1))
+@environment_option
+def destroyed(host_name: str, number: int, environment_name: str) -> int:
+    """Write down that you have destroyed copy NUMBER of the key store of HOST's clients.
+
+    What still lies in the directory that it was written to is erased. Your name and the time stand
+    in the certificates of those whose key it had.
+    """
+    from orchestrator.environment import load_environment
+    from orchestrator.keys import note_destroyed
+
+    environment = load_environment(environment_name)
+    run_id, copy = note_destroyed(environment, environment.host(host_name), number)
+    told = console(stderr=True)
+    told.print(
+        f"copy {number} ({copy.place}) is destroyed: {copy.destroyed_by}, {copy.destroyed}",
+        markup=False,
+    )
+    told.print(f"recorded as run {run_id} (pas-infra history {run_id})")
+    return 0
+
+
+def _show_copies(host_name: str, found: "CopyList", to: "Console") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("copy", "made", "by", "kept in", "state"):
+        table.add_column(title, overflow="fold")
+    for one in found.copies:
+        state = found.state(one)
+        fate = f"destroyed {one.destroyed[:10]} by {one.destroyed_by}" if one.destroyed else state
+        table.add_row(str(one.number), one.made[:10], one.by, escape(one.place), escape(fate))
+    to.print(table)
+    show_faults([(host_name, "key store", fault) for fault in found.faults], {}, to)
 
 
 def _show(found: "DeviceList", to: "Console") -> None:

@@ -6,7 +6,7 @@ left, the copies of the header.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from orchestrator.clients.journal import Journal
@@ -23,9 +23,10 @@ from orchestrator.engine import (
     secrets,
 )
 from orchestrator.environment import Client, Environment
-from orchestrator.errors import PasInfraError
+from orchestrator.errors import Incomplete, PasInfraError
 from orchestrator.keys.header_copies import HeaderCopy, copies_of, opens
-from orchestrator.keys.key_store import KeyStore, erase
+from orchestrator.keys.key_store import ClientKey, KeyStore, erase
+from orchestrator.keys.safe_copies import SafeCopy, copies_in, with_key_of
 from orchestrator.paths import project_root
 from orchestrator.records import TaskResult, TaskStatus
 from orchestrator.runs import STATUS_OF_PLAY, Recorder, utc_now
@@ -103,6 +104,7 @@ class Erasure:
             "key_made": known.made if known else None,
             "generation": self.store.generation,
             "copies": facts,
+            "safe_copies": [asdict(one) for one in self._safe_copies(known, self.store.generation)],
         }
 
     def to_be_destroyed(self, found: Mapping[str, Any], *, overwrite: bool) -> str:
@@ -116,6 +118,11 @@ class Erasure:
         lines += [f"  the copy of its header {copy['file']}" for copy in found["copies"]]
         if found["key_made"]:
             lines.append(f"  the key of {found['key_made']} in the key store")
+        lines += [
+            f"  by your own hand: copy {copy['number']} of the key store, in {copy['place']}"
+            for copy in found.get("safe_copies", ())
+            if not copy["destroyed"]
+        ]
         lines.append("  their account, slice, services and directory")
         return "\n".join(lines)
 
@@ -160,6 +167,29 @@ class Erasure:
             erase(copy.file)
         self.keep("copies", tried=len(left))
 
+    def fate_of_safe_copies(self) -> list[dict[str, Any]]:
+        """Every copy of the key store by which the key could be had, each destroyed.
+
+        Raises Incomplete while one is not: nothing else is left to be done, but be certified.
+        """
+        confirmed = self.journal.steps["confirmed"]
+        if not confirmed["key_made"]:
+            return []
+        copies = with_key_of(
+            copies_in(self.store), confirmed["key_made"], int(confirmed["generation"])
+        )
+        if left := [copy for copy in copies if not copy.destroyed]:
+            host = self.client.host
+            raise Incomplete(
+                f"the key of `{self.client.name}` is still in a copy of the key store: "
+                + ", ".join(f"{copy.number} ({copy.place})" for copy in left),
+                where=host,
+                next_step=f"make another one (pas-infra keys copy {host} --to …), destroy these "
+                f"and say so (pas-infra keys destroyed {host} {left[0].number}); then the same "
+                "command again certifies it",
+            )
+        return [asdict(copy) for copy in copies]
+
     def remove_rest(self, strategy: Strategy, progress: OnProgress) -> PlayOutcome:
         """Remove account, slice, services and directory, and the note of the header on the host."""
         outcome = play(
@@ -200,6 +230,9 @@ class Erasure:
         if not uuid:
             return []
         return copies_of(self.environment, self.client.host, uuid)
+
+    def _safe_copies(self, known: ClientKey | None, generation: int) -> list[SafeCopy]:
+        return with_key_of(copies_in(self.store), known.made, generation) if known else []
 
     def _every_secret(self) -> list[str]:
         """The keys of the other clients, and every declared passphrase of the host."""

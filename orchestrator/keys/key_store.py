@@ -46,14 +46,20 @@ class KeyStore:
     """
 
     def __init__(self, directory: Path, passphrase: str) -> None:
-        self._directory = directory
+        self.directory = directory
         # As ansible-vault takes it from whoever types it.
-        self._passphrase = passphrase.strip()
+        self.passphrase = passphrase.strip()
 
     @property
     def generation(self) -> int:
         """How many store keys there have been; 0 before the first key."""
         return max((n for n in self._generations() if self._keys(n).exists()), default=0)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The store key and the keys, both still encrypted; none before the first key."""
+        current = self.generation
+        return (self._key(current), self._keys(current)) if current else ()
 
     def keys(self) -> Mapping[str, ClientKey]:
         """The keys, by the names of their clients.
@@ -74,7 +80,7 @@ class KeyStore:
         except PasInfraError as error:
             raise PasInfraError(
                 f"the key store cannot be read: {error.what}",
-                where=self._directory,
+                where=self.directory,
                 next_step=f"see whether {_PASSPHRASE} is the one it was made with",
             ) from error
 
@@ -83,7 +89,7 @@ class KeyStore:
         if name not in (found := self.keys()):
             raise PasInfraError(
                 f"the key store has no key of the client `{name}`",
-                where=self._directory,
+                where=self.directory,
                 next_step=f"pas-infra client add {name} makes it, with a volume",
             )
         return found[name].key
@@ -97,7 +103,7 @@ class KeyStore:
         if name in found and found[name].place != place:
             raise PasInfraError(
                 f"the volume of `{name}` lies in {found[name].place}, not in {place}",
-                where=self._directory,
+                where=self.directory,
                 next_step="declare it where it lies; a client who moves takes another name there",
             )
         if name in found:
@@ -119,7 +125,7 @@ class KeyStore:
             later = self.generation + 1
             self._begin(later)
             self._write(later, found)
-        for unfinished in [*self._directory.glob("*.new"), *self._directory.glob(".*.gone")]:
+        for unfinished in [*self.directory.glob("*.new"), *self.directory.glob(".*.gone")]:
             erase(unfinished)
         current = self.generation
         for number in self._generations():
@@ -134,21 +140,21 @@ class KeyStore:
     def _lost(self, file: Path) -> PasInfraError:
         return PasInfraError(
             f"the key store has lost {file.name}",
-            where=self._directory,
+            where=self.directory,
             next_step="bring it back from the copy in the safe (docs/how-to/clients.md)",
         )
 
     def _words(self) -> bytes:
         """The passphrase; an environment that keeps no key needs none."""
-        if len(self._passphrase) < _LEAST_LETTERS:
+        if len(self.passphrase) < _LEAST_LETTERS:
             raise PasInfraError(
                 f"{_PASSPHRASE} has fewer than {_LEAST_LETTERS} characters",
                 next_step="vault a random one in the inventory (docs/how-to/clients.md)",
             )
-        return self._passphrase.encode()
+        return self.passphrase.encode()
 
     def _begin(self, number: int) -> None:
-        private_directory(self._directory)
+        private_directory(self.directory)
         store_key = encrypt(secrets.token_hex(_KEY_BYTES), self._words())
         replace_private(self._key(number), store_key.encode())
 
@@ -157,14 +163,14 @@ class KeyStore:
         replace_private(self._keys(number), encrypt(text, self._store_key(number)).encode())
 
     def _generations(self) -> list[int]:
-        names = (_FILE.fullmatch(file.name) for file in self._directory.glob("*"))
+        names = (_FILE.fullmatch(file.name) for file in self.directory.glob("*"))
         return sorted({int(name["number"]) for name in names if name})
 
     def _key(self, number: int) -> Path:
-        return self._directory / f"{number}.key"
+        return self.directory / f"{number}.key"
 
     def _keys(self, number: int) -> Path:
-        return self._directory / f"{number}.keys"
+        return self.directory / f"{number}.keys"
 
 
 def clients_directory(environment: Environment) -> Path:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +22,7 @@ from orchestrator.clients.journal import Journal, directory_of
 from orchestrator.clients.offboard import record_sum, refuse_early
 from orchestrator.environment import Client, Environment
 from orchestrator.errors import PasInfraError
+from orchestrator.keys import SafeCopy
 from orchestrator.records import TaskResult, TaskStatus
 
 AT = "2026-11-26T02:00:00+00:00"
@@ -35,6 +36,11 @@ VOLUME = {
     "slots": 1,
 }
 COPY = {"file": "/escrow/1.gz.vault", "sha256": "5" * 64, "opened": True}
+
+SAFE = asdict(SafeCopy(
+    1, "/media/x", "le coffre du siège", AT, "dbernard", 3, "6" * 64, "2026-11-27T02:00:00+00:00",
+    "bdurand",
+))  # fmt: skip
 
 
 def environment_in(directory: Path) -> Environment:
@@ -56,7 +62,7 @@ def journal_in(
         journal.keep("volume", AT, 7, proof=["slots", "header"], overwritten=2**25, whole=whole)
     journal.keep("key", AT, 8, generation=4)
     journal.keep("copies", AT, 8, tried=7)
-    journal.keep("rest", AT, 9)
+    journal.keep("rest", AT, 9, safe_copies=[SAFE] if volume else [])
     return journal
 
 
@@ -109,6 +115,9 @@ def test_a_certificate_says_what_became_of_each_copy(tmp_path: Path) -> None:
         "5" * 64,
         "ouvrait 1 des 1 copies",
         "chacun des 7 secrets du serveur",
+        "administration : le coffre du siège",
+        "selon la déclaration de bdurand",
+        "27/11/2026 à 03:00:00 (CET)",
     ):
         assert str(words) in page, words
     assert "réécriture complète" not in page
