@@ -74,7 +74,13 @@ def show_opened(one: "Opened", to: "Console") -> None:
     """What became of a client's volume at a start, and of their services."""
     from rich.markup import escape
 
-    if one.mounted:
+    if one.leaving:
+        to.print(
+            f"[yellow]?[/] the erasure of {one.client} was confirmed on {one.leaving[:10]} and "
+            f"has not ended: their volume stays closed; pas-infra client offboard {one.client} "
+            "ends it"
+        )
+    elif one.mounted:
         to.print(f"the volume of {one.client} is mounted")
     elif not one.fault:
         to.print(f"the volume of {one.client} is open, and has no place yet: pas-infra apply")

@@ -12,14 +12,13 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment as Templates
 from jinja2 import PackageLoader, StrictUndefined
 
-from orchestrator.clients.journal import Journal
+from orchestrator.clients.journal import CERTIFICATE, Journal
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.operator import control_node_name
 from orchestrator.runs import utc_now
 from orchestrator.store.private import replace_private
 
-_SUFFIX = ".certificate.json"
 _FIRST = "0" * 64  # what the first certificate of an environment follows
 _PARIS = ZoneInfo("Europe/Paris")
 
@@ -36,7 +35,7 @@ class Certificate:
 
 def certificate_of(directory: Path, name: str) -> Certificate | None:
     """The certificate of a client who was offboarded; None where there is none."""
-    file = directory / f"{name}{_SUFFIX}"
+    file = directory / f"{name}{CERTIFICATE}"
     if not file.exists():
         return None
     content = file.read_bytes()
@@ -89,7 +88,7 @@ def issue(environment: Environment, journal: Journal, records: Mapping[int, str]
     page = render(facts, sha256)
     replace_private(issued.html, page.encode())
     replace_private(issued.pdf, printed(page))
-    replace_private(directory / f"{name}{_SUFFIX}", content)
+    replace_private(directory / f"{name}{CERTIFICATE}", content)
     return issued
 
 
@@ -103,7 +102,7 @@ def certificates(directory: Path) -> list[Certificate]:
     A changed one has another sum than its successor names, so it counts as missing too. That the
     last ones are all there, nobody can say.
     """
-    names = (file.name.removesuffix(_SUFFIX) for file in directory.glob(f"[a-z]*{_SUFFIX}"))
+    names = (file.name.removesuffix(CERTIFICATE) for file in directory.glob(f"[a-z]*{CERTIFICATE}"))
     found = [one for name in names if (one := certificate_of(directory, name)) is not None]
     following = {one.facts["previous_sha256"]: one for one in found}
     ordered: list[Certificate] = []

@@ -10,6 +10,8 @@ from orchestrator.environment import Client, Environment
 from orchestrator.keys.key_store import clients_directory
 from orchestrator.store.private import private_directory, replace_private
 
+CERTIFICATE = ".certificate.json"  # how the file's name ends
+
 
 @dataclass
 class Journal:
@@ -36,6 +38,13 @@ class Journal:
         file = _file(environment, name)
         return cls(file, **json.loads(file.read_text("utf-8"))) if file.exists() else None
 
+    @classmethod
+    def all_begun(cls, environment: Environment) -> list[Self]:
+        """The journals of all offboardings, ended or not; a certificate has another name."""
+        names = sorted(file.stem for file in directory_of(environment).glob("[a-z]*.json"))
+        found = (cls.found(environment, name) for name in names if "." not in name)
+        return [journal for journal in found if journal is not None]
+
     @property
     def runs(self) -> list[int]:
         """The runs that did something, in their order."""
@@ -51,6 +60,11 @@ class Journal:
         content = {name: value for name, value in asdict(self).items() if name != "file"}
         private_directory(self.file.parent)
         replace_private(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
+
+
+def is_certified(environment: Environment, name: str) -> bool:
+    """Whether the offboarding of a client has come to its certificate."""
+    return (directory_of(environment) / f"{name}{CERTIFICATE}").exists()
 
 
 def directory_of(environment: Environment) -> Path:

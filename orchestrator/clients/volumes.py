@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.clients.journal import Journal
+from orchestrator.clients.journal import Journal, is_certified
 from orchestrator.engine import (
     Connection,
     HostProgram,
@@ -57,13 +57,15 @@ class Added:
 class Opened:
     """A client's volume after a start; `failed` are units that did not start.
 
-    `fault` says why it could not be opened.
+    `fault` says why it could not be opened, `leaving` since when (ISO 8601) their erasure is
+    confirmed: then it stays closed.
     """
 
     client: str
     mounted: bool = False
     failed: tuple[str, ...] = ()
     fault: str = ""
+    leaving: str = ""
 
     @property
     def trouble(self) -> str:
@@ -142,21 +144,22 @@ def refuse_gone(environment: Environment, name: str) -> None:
 def open_all(environment: Environment, host: str) -> list[Opened]:
     """Open the volumes of the clients on a host, after each of its starts.
 
-    Of somebody who has no volume yet, or is being offboarded, nothing is said. Raises PasInfraError
-    when the key store cannot be read, and when the host cannot be asked.
+    Of somebody who has no volume yet nothing is said. Raises PasInfraError when the key store
+    cannot be read, and when the host cannot be asked.
     """
-    clients = [
-        client
-        for client in environment.clients
-        if client.host == host and Journal.found(environment, client.name) is None
+    gone = {str(one.client["name"]): one for one in Journal.all_begun(environment)}
+    opened = [
+        Opened(name, leaving=str(journal.steps["confirmed"]["at"]))
+        for name, journal in gone.items()
+        if journal.client["host"] == host and not is_certified(environment, name)
     ]
+    clients = [one for one in environment.clients if one.host == host and one.name not in gone]
     if not clients:
-        return []
+        return opened
     connection, group = connections(environment, [host])[0], volume_group(environment, host)
     said = VOLUMES.call(connection, host, what="status", group=group)
     there = {one["name"] for one in said["volumes"] if not one["unfinished"]}
     keys = key_store(environment, host).keys() if there else {}
-    opened = []
     for client in clients:
         if client.name not in there:
             continue

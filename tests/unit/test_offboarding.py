@@ -10,7 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator.clients import certificate
+from orchestrator.cli.results import show_opened
+from orchestrator.cli.terminal import console
+from orchestrator.clients import certificate, open_all
 from orchestrator.clients.certificate import (
     certificate_of,
     certificates,
@@ -98,6 +100,27 @@ def test_a_journal_goes_on_where_it_was(tmp_path: Path) -> None:
     assert not again.done("volume")
     assert again.steps["confirmed"]["volume"] == VOLUME
     assert again.file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_start_says_who_is_not_erased_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever clients.yml says by then; of another host, and of who is certified, nothing."""
+    monkeypatch.setattr(certificate, "printed", lambda page: page.encode())
+    environment = environment_in(tmp_path)
+    vars(environment)["clients"] = (ALPHA,)
+    begun = Journal.begin(environment, ALPHA, "dbernard")
+    begun.keep("confirmed", AT, 7, volume=VOLUME)
+    Journal.begin(environment, replace(ALPHA, name="far", host="sysfab"), "x").keep(
+        "confirmed", AT, 7
+    )
+    issue(environment, journal_in(tmp_path, "done"), {7: "a" * 64})
+    (opened,) = open_all(environment, "rbx7")
+    assert (opened.client, opened.leaving, opened.trouble) == ("alpha", AT, "")
+    show_opened(opened, console(stderr=True))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the erasure of alpha was confirmed on 2026-11-26 and has not ended" in said
+    assert "pas-infra client offboard alpha" in said
 
 
 def test_a_certificate_says_what_became_of_each_copy(tmp_path: Path) -> None:

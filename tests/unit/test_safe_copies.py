@@ -99,9 +99,8 @@ def test_one_that_is_cut_short_is_known(store: KeyStore, medium: Path) -> None:
     target = medium / "copy"
     pid = os.fork()
     if not pid:
-        vars(safe_copies)["replace_private"] = dying_at(
-            3
-        )  # the register, one file, and not the other
+        # The register, one file, and not the other.
+        vars(safe_copies)["replace_private"] = dying_at(3)
         with suppress(BaseException):
             write_copy(store, target, "the safe")
         os._exit(1)
