@@ -20,7 +20,7 @@ from orchestrator.errors import PasInfraError
 from orchestrator.paths import project_root
 from orchestrator.runs import recorded
 
-_ROLES = ("roles/installation", "roles/initramfs")
+_ROLES = ("roles/installation", "roles/initramfs", "roles/encryption")
 _PORT = "initramfs_unlock_port"
 _BETWEEN = 2.0  # seconds between two attempts to reach it
 _PAUSE = 10.0  # seconds after which an initramfs that was busy is asked again
@@ -246,7 +246,7 @@ def initramfs_of(environment: Environment, connection: Connection) -> Initramfs:
 
 
 def settings(environment: Environment, host: str, *names: str) -> dict[str, Any]:
-    """What a host is installed and unlocked with: the inventory's, else the roles' defaults."""
+    """How a host is installed and unlocked: what the inventory has, else the roles' defaults."""
     defaults = {n: v for role in _ROLES for n, v in role_defaults(project_root() / role).items()}
     declared = variables(environment, [host], names)[host]
     return {n: defaults[n] if declared[n] is None else declared[n] for n in names}

@@ -47,16 +47,19 @@ def status(environment_name: str, hosts: tuple[str, ...], *, as_json: bool) -> i
     """Show the encrypted disks of the hosts: cipher, keys, and whether the header is in escrow.
 
     The hosts are asked; nothing on them is changed, and no key is needed. Ends with 2 when a header
-    is not in escrow as it is, or more than one key opens a disk; 4 when a host could not be asked.
+    is not in escrow as it is, or when not as many keys open a disk as are declared; 4 when a host
+    could not be asked.
     """
     from orchestrator.engine import connections
     from orchestrator.environment import load_environment
-    from orchestrator.keys import list_devices
+    from orchestrator.keys import key_slots, list_devices
     from orchestrator.selection import select
 
     environment = load_environment(environment_name)
     chosen = select(environment, limit=hosts)
-    found = list_devices(connections(environment, chosen.hosts))
+    found = list_devices(
+        connections(environment, chosen.hosts), key_slots(environment, chosen.hosts)
+    )
     if as_json:
         devices = [asdict(one) | {"faults": one.faults} for one in found.devices]
         print_json({"devices": devices, "missing": dict(found.missing)})

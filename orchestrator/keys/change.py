@@ -19,7 +19,7 @@ from orchestrator.environment import Environment, Host
 from orchestrator.errors import Incomplete, PasInfraError
 from orchestrator.keys import escrow
 from orchestrator.keys.call import call
-from orchestrator.keys.declared import cipher, derivation, passphrase_of
+from orchestrator.keys.declared import cipher, derivation, key_slots, passphrase_of
 from orchestrator.keys.devices import Device
 from orchestrator.records import TaskResult, TaskStatus
 from orchestrator.runs import Recorder, recorded
@@ -85,13 +85,15 @@ def change_passphrase(
     """Let the declared passphrase take the former one's place on the host's disks; recorded.
 
     Cut short anywhere, either opens each disk, and the next call goes on. Raises PasInfraError when
-    neither opens one, and when a key is there that neither is: nobody may destroy an unknown one.
+    neither opens one, and when more keys are there that neither is than are declared
+    (`encryption_key_slots`): nobody may destroy an unknown one.
     """
     with _working(environment, host, strategy, watching, "passphrase") as work:
         new, *others = declared_passphrases(environment, host)
         former = others[0] if others else ""
         _judge(environment, host, new, former)
         costs = derivation(environment, host)
+        others_declared = key_slots(environment, [host.name])[host.name] - 1
         chosen = with_a_passphrase(escrow.devices_of(work.connection, uuids), named=bool(uuids))
         # What an earlier call has changed and not brought into escrow: nothing else ends before it.
         for device in sorted(chosen, key=lambda one: bool(one.in_escrow)):
@@ -105,10 +107,12 @@ def change_passphrase(
             outcome = work.to_escrow({device.uuid: said["sha256"]})
             if outcome.status is not PlayStatus.OK:
                 break
-            if strangers := said["strangers"]:
+            strangers = said["strangers"]
+            if len(strangers) > others_declared:
                 raise PasInfraError(
                     f"{device.path} of {host.name} has keys that are neither the declared "
-                    f"passphrase nor the former one: slot {', '.join(map(str, strangers))}",
+                    f"passphrase nor the former one: slot {', '.join(map(str, strangers))}; "
+                    f"encryption_key_slots lets {others_declared} be there",
                     where=device.uuid,
                     next_step="find out whose they are; installation_former_passphrase lets this "
                     "command remove one, and on the host cryptsetup luksKillSlot does",

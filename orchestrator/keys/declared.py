@@ -1,10 +1,16 @@
 """How a host's disks are declared to be encrypted, and what opens each."""
 
-from orchestrator.environment import Environment, Host
+from collections.abc import Sequence
+
+from orchestrator.engine import variables
+from orchestrator.environment import Environment, Host, role_defaults
 from orchestrator.errors import PasInfraError
 from orchestrator.keys.devices import Device
 from orchestrator.keys.key_store import key_store
+from orchestrator.paths import project_root
 from orchestrator.unlock import declared_passphrases, settings
+
+_SLOTS = "encryption_key_slots"
 
 
 def passphrase_of(environment: Environment, host: Host, device: Device) -> str:
@@ -26,16 +32,30 @@ def passphrase_of(environment: Environment, host: Host, device: Device) -> str:
 
 
 def derivation(environment: Environment, host: Host) -> dict[str, int]:
-    """What it costs to try a key: memory in MiB, passes, threads."""
-    names = ("memory_mib", "iterations", "threads")
-    found = settings(environment, host.name, *(f"installation_argon2_{name}" for name in names))
-    return {name: int(found[f"installation_argon2_{name}"]) for name in names}
+    """What it costs to try a key: memory in MiB, passes, threads.
+
+    Memory and passes are the least that the checks of role encryption let hold.
+    """
+    names = {
+        "memory_mib": "encryption_argon2_memory_mib",
+        "iterations": "encryption_argon2_iterations",
+        "threads": "installation_argon2_threads",
+    }
+    found = settings(environment, host.name, *names.values())
+    return {name: int(found[variable]) for name, variable in names.items()}
+
+
+def key_slots(environment: Environment, hosts: Sequence[str]) -> dict[str, int]:
+    """How many keys are to open each device, by host."""
+    default = role_defaults(project_root() / "roles/encryption")[_SLOTS]
+    declared = variables(environment, hosts, [_SLOTS])
+    return {host: int(declared[host][_SLOTS] or default) for host in hosts}
 
 
 def cipher(environment: Environment, host: Host) -> dict[str, object]:
     """Cipher and size in bits of a volume key."""
-    found = settings(environment, host.name, "installation_cipher", "installation_key_bits")
+    found = settings(environment, host.name, "encryption_cipher", "encryption_key_bits")
     return {
-        "cipher": str(found["installation_cipher"]),
-        "key_bits": int(found["installation_key_bits"]),
+        "cipher": str(found["encryption_cipher"]),
+        "key_bits": int(found["encryption_key_bits"]),
     }

@@ -1,7 +1,7 @@
 """The encrypted devices of live hosts, as their headers and the kernel say."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.engine import Connection, ask, printable
@@ -31,7 +31,7 @@ class Device:
     `opened` are the names under which the kernel has it open; `in_escrow` is None where no header
     of it is kept, and False where it is another one; `under_way` is a change of its volume key,
     and one that `awaits_escrow` has ended. Of one that is `unreadable`, that says why. `client` is
-    whose volume it is, by its label.
+    whose volume it is, by its label; `declared_slots` are how many keys are to open it.
     """
 
     host: str
@@ -46,6 +46,7 @@ class Device:
     awaits_escrow: bool = False
     unreadable: str = ""
     client: str = ""
+    declared_slots: int = 1
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -62,8 +63,9 @@ class Device:
             found.append("its header is not in escrow")
         elif not self.in_escrow:
             found.append("its header is another one than in escrow")
-        if len(self.slots) > 1:
-            found.append(f"{len(self.slots)} keys open it")
+        if len(self.slots) != self.declared_slots:
+            number = len(self.slots)
+            found.append(f"{number} keys open it, and {self.declared_slots} should")
         return tuple(found)
 
 
@@ -83,14 +85,20 @@ class DeviceList:
         return ExitCode.FINDINGS if faulty else ExitCode.OK
 
 
-def list_devices(connections: Iterable[Connection]) -> DeviceList:
-    """Ask the hosts for their encrypted devices; one that has none is no fault here."""
+def list_devices(
+    connections: Iterable[Connection], declared_slots: Mapping[str, int] | None = None
+) -> DeviceList:
+    """Ask the hosts for their encrypted devices; one that has none is no fault here.
+
+    `declared_slots` are how many keys are to open each device, by host; without them, one.
+    """
     given, missing = ask(connections, KEYS.question({"what": "status"}))
     found: list[Device] = []
     unreadable: dict[str, str] = {}
     for host, answer in given.items():
         try:
-            found += read_devices(host, answer)
+            slots = (declared_slots or {}).get(host, 1)
+            found += [replace(one, declared_slots=slots) for one in read_devices(host, answer)]
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             unreadable[host] = f"its encrypted disks could not be read: {printable(repr(error))}"
     return DeviceList(tuple(found), {**missing, **unreadable})

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from orchestrator.engine import Connection
+from orchestrator.environment import load_environment, role_defaults
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.keys.call import KEYS, call
 from orchestrator.keys.change import in_order, passphrase_sentence, progress_sentence
+from orchestrator.keys.declared import cipher, derivation
 from orchestrator.keys.devices import Device, DeviceList, read_devices
+from orchestrator.paths import project_root
 
 HEADERS = Path(__file__).parent / "headers"
 UUID = "0b1c5b0e-0a6c-4d8b-9a57-4f2c7a0d9e11"
@@ -53,7 +56,7 @@ def test_a_header_is_read() -> None:
         ("plain", "sum", ()),
         ("plain", None, ("its header is not in escrow",)),
         ("plain", "other", ("its header is another one than in escrow",)),
-        ("two", "sum", ("2 keys open it",)),
+        ("two", "sum", ("2 keys open it, and 1 should",)),
         ("under", "other", ("its volume key is being changed",)),
     ],
 )
@@ -64,6 +67,31 @@ def test_what_somebody_has_to_do_is_said(
     assert device.faults == faults
     expected = ExitCode.FINDINGS if faults else ExitCode.OK
     assert DeviceList((device,), {}).exit_code is expected
+
+
+def test_a_second_key_may_be_declared() -> None:
+    assert replace(read("two"), declared_slots=2).faults == ()
+    assert replace(read("plain"), declared_slots=2).faults == ("1 keys open it, and 2 should",)
+
+
+@pytest.mark.parametrize("name", ["cipher", "key_bits", "argon2_memory_mib", "argon2_iterations"])
+def test_what_is_checked_is_what_is_installed_and_rotated(name: str) -> None:
+    """One declaration: role installation has no other value of its own."""
+    checked, installed = (
+        role_defaults(project_root() / f"roles/{role}") for role in ("encryption", "installation")
+    )
+    default = repr(checked[f"encryption_{name}"])
+    assert installed[f"installation_{name}"] == f"{{{{ encryption_{name} | default({default}) }}}}"
+
+
+def test_new_keys_cost_what_the_lab_declares_once() -> None:
+    environment = load_environment("lab")
+    host = environment.host("rbx7")
+    found = {**derivation(environment, host), **cipher(environment, host)}
+    assert found == {
+        "memory_mib": 64, "iterations": 4, "threads": 4, "cipher": "aes-xts-plain64",
+        "key_bits": 512,
+    }  # fmt: skip
 
 
 def test_a_change_that_ended_unwatched_is_told_from_one_by_somebody_else() -> None:
