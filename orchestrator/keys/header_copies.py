@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-import tempfile
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,17 +52,19 @@ def copies_of(environment: Environment, host: str, uuid: str) -> list[HeaderCopy
 
 
 def opens(header: bytes, key: str) -> bool:
-    """Whether a key opens a header, tried with cryptsetup on a file in memory; half a one does not.
+    """Whether a key opens a header, tried with cryptsetup in memory; half a one opens with none.
 
     Raises PasInfraError when cryptsetup does not say.
     """
     if not header:
         return False
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
-        file = Path(place) / "header"
-        file.write_bytes(header)
+    # A file without a name: it is gone with whoever has it open, also with one who is killed.
+    with os.fdopen(os.memfd_create("header"), "wb") as file:
+        file.write(header)
+        file.flush()
+        number = file.fileno()
         try:
-            return opened_by(str(file), key) is not None
+            return opened_by(f"/dev/fd/{number}", key, descriptor=number) is not None
         except Refused as why:
             raise PasInfraError(
                 f"a copy of a header could not be tried: {why}",

@@ -5,19 +5,21 @@ variable of the environment or a file.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 _WRONG = 2  # cryptsetup: no key slot opens with this passphrase
 # What it says in place of that where slots of no data are beside the others.
 _NO_SLOT = "No usable keyslot"
+# In a file system in memory that is nobody else's, and goes with the process, however that ends.
+_SUM = (
+    'mount -t tmpfs -o mode=0700 tmpfs /dev/shm && cryptsetup luksHeaderBackup "$1" '
+    "--header-backup-file /dev/shm/header && sha256sum < /dev/shm/header"
+)
 _UNDER_WAY = "online-reencrypt"  # the requirement that a header has while it is re-encrypted
 
 
@@ -76,22 +78,25 @@ def under_way(device: str) -> bool:
 
 def header_sum(device: str) -> str:
     """The SHA-256 of the header with its key slots, as role encryption keeps it in escrow."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
-        file = Path(place) / "header"
-        run("cryptsetup", "luksHeaderBackup", device, "--header-backup-file", str(file))
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+    return run("unshare", "--mount", "sh", "-c", _SUM, "sh", device).split()[0]
 
 
-def opened_by(device: str, passphrase: str, slot: int | None = None) -> int | None:
-    """The slot that the passphrase opens, of all or of one; None when it opens none."""
+def opened_by(
+    device: str, passphrase: str, slot: int | None = None, *, descriptor: int | None = None
+) -> int | None:
+    """The slot that the passphrase opens, of all or of one; None when it opens none.
+
+    `descriptor` is an open file that `device` is the path of, in the process that opens it.
+    """
     only = [] if slot is None else ["--key-slot", str(slot)]
     if not passphrase:
         return None
     with pipe(passphrase) as key:
+        handed_on = (key.number,) if descriptor is None else (key.number, descriptor)
         done = subprocess.run(
             ["cryptsetup", "open", "--test-passphrase", "--verbose", *only, "--key-file", key.path,
              device],
-            pass_fds=(key.number,), capture_output=True, text=True, check=False, env=_environment(),
+            pass_fds=handed_on, capture_output=True, text=True, check=False, env=_environment(),
         )  # fmt: skip
     if done.returncode == _WRONG or _NO_SLOT in done.stderr:
         return None
