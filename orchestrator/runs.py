@@ -23,6 +23,7 @@ LOCKED_COMMANDS = (
     "keys copy",
     "keys destroyed",
     "client add",
+    "client rotate",
     "client offboard",
 )
 

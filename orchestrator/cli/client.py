@@ -92,6 +92,41 @@ def add(name: str, environment_name: str, strategy: str | None) -> int:
     return STATUS_OF_PLAY[added.outcome.status].exit_code
 
 
+@command.command("rotate", short_help="Change the key of a client's volume.")
+@click.argument("name", metavar="NAME")
+@environment_option
+@strategy_option
+def rotate(name: str, environment_name: str, strategy: str | None) -> int:
+    """Give the volume of the client NAME another key, while it is used, and destroy the former one.
+
+    The new key is added and proven before the former is removed, and the new header goes into
+    escrow; then the key store is encrypted anew. Cut short anywhere, one of the two opens the
+    volume, and the same command goes on.
+    """
+    from orchestrator.clients import client_of, rotate
+    from orchestrator.engine import PlayStatus, Strategy, default_strategy
+    from orchestrator.environment import load_environment
+    from orchestrator.runs import STATUS_OF_PLAY
+
+    environment = load_environment(environment_name)
+    client = client_of(environment, name)
+    with Stages() as stages:
+        rotated = rotate(
+            environment,
+            client,
+            Strategy(strategy) if strategy else default_strategy(),
+            stages.begin,
+            stages.progress,
+        )
+    told = console(stderr=True)
+    show_troubles(rotated.outcome, told)
+    if rotated.outcome.status is PlayStatus.OK:
+        told.print(f"the volume of {name} has another key, and the former one is destroyed")
+        told.print(f"next:  pas-infra keys copy {client.host} --to …, for the copy in your safe")
+    told.print(f"recorded as run {rotated.run_id} (pas-infra history {rotated.run_id})")
+    return STATUS_OF_PLAY[rotated.outcome.status].exit_code
+
+
 @command.command("offboard", short_help="Erase a client's data, and certify it.")
 @click.argument("name", metavar="NAME")
 @environment_option

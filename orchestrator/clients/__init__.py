@@ -2,6 +2,7 @@
 
 from orchestrator.clients.listing import ClientList, ClientState, Volume, list_clients
 from orchestrator.clients.offboard import Interaction, Offboarded, offboard
+from orchestrator.clients.rotate import Rotated, rotate
 from orchestrator.clients.volumes import Added, Opened, add, client_of, open_all
 
 __all__ = [
@@ -11,10 +12,12 @@ __all__ = [
     "Interaction",
     "Offboarded",
     "Opened",
+    "Rotated",
     "Volume",
     "add",
     "client_of",
     "list_clients",
     "offboard",
     "open_all",
+    "rotate",
 ]

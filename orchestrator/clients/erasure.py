@@ -71,6 +71,8 @@ class Erasure:
         group = volume_group(self.environment, self.client.host)
         there = self._volumes(group)
         known = self.store.keys().get(self.client.name)
+        if known:
+            self.store.key_of(self.client.name)  # refuses one that is being changed
         if self.client.name in there and not known:
             raise PasInfraError(
                 f"there is a volume of `{self.client.name}`, and the key store has no key of it: "
@@ -102,6 +104,7 @@ class Erasure:
             "group": group,
             "volume": volume,
             "key_made": known.made if known else None,
+            "keys_since": (known.since or known.made) if known else None,
             "generation": self.store.generation,
             "copies": facts,
             "safe_copies": [asdict(one) for one in self._safe_copies(known, self.store.generation)],
@@ -176,7 +179,7 @@ class Erasure:
         if not confirmed["key_made"]:
             return []
         copies = with_key_of(
-            copies_in(self.store), confirmed["key_made"], int(confirmed["generation"])
+            copies_in(self.store), confirmed["keys_since"], int(confirmed["generation"])
         )
         if left := [copy for copy in copies if not copy.destroyed]:
             host = self.client.host
@@ -232,12 +235,14 @@ class Erasure:
         return copies_of(self.environment, self.client.host, uuid)
 
     def _safe_copies(self, known: ClientKey | None, generation: int) -> list[SafeCopy]:
-        return with_key_of(copies_in(self.store), known.made, generation) if known else []
+        if not known:
+            return []
+        return with_key_of(copies_in(self.store), known.since or known.made, generation)
 
     def _every_secret(self) -> list[str]:
         """The keys of the other clients, and every declared passphrase of the host."""
         declared = secrets(self.environment, self.client.host, _PASSPHRASES).values()
-        others = [one.key for one in self.store.keys().values()]
+        others = [key for one in self.store.keys().values() for key in one.words]
         return [one for one in (*declared, *others) if one]
 
     def keep(self, step: str, **facts: Any) -> None:

@@ -1,6 +1,6 @@
 """The volumes of the clients: each under a key of its own, made once and opened at each start."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +125,7 @@ def add(
         opened = None
         if outcome.status is PlayStatus.OK:
             stage(f"start of {client.name}")
-            opened = _open(connection, client, group, key)
+            opened = _open(connection, client, group, (key,))
         return Added(run.id, done, opened, outcome)
 
 
@@ -167,7 +167,7 @@ def open_all(environment: Environment, host: str) -> list[Opened]:
             opened.append(Opened(client.name, fault="the key store has no key of their volume"))
             continue
         try:
-            opened.append(_open(connection, client, group, keys[client.name].key))
+            opened.append(_open(connection, client, group, keys[client.name].words))
         except PasInfraError as error:
             # The others are not to wait for this one.
             opened.append(Opened(client.name, fault=f"{error.what}; {error.next_step}"))
@@ -191,9 +191,16 @@ def _keep(run: Recorder, client: Client, sentence: str, done: Iterable[str]) -> 
     run.keep(TaskResult(client.host, "", sentence, "client", status=status, measures=_MEASURES))
 
 
-def _open(connection: Connection, client: Client, group: str, key: str) -> Opened:
-    said: Mapping[str, Any] = VOLUMES.call(
-        connection, client.name, what="open", name=client.name, group=group, key=key
-    )
+def _open(connection: Connection, client: Client, group: str, keys: Sequence[str]) -> Opened:
+    """Open the volume with the one of the keys that does: there are two while it is changed."""
+    key, *others = keys
+    try:
+        said: Mapping[str, Any] = VOLUMES.call(
+            connection, client.name, what="open", name=client.name, group=group, key=key
+        )
+    except PasInfraError:
+        if not others:
+            raise
+        return _open(connection, client, group, others)
     failed = tuple(printable(str(unit)) for unit in said["failed"])
     return Opened(client.name, bool(said["mounted"]), failed)

@@ -1,7 +1,7 @@
 """Change the keys of a host's encrypted disks, each into escrow before the next."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -107,17 +107,21 @@ def change_passphrase(
             outcome = work.to_escrow({device.uuid: said["sha256"]})
             if outcome.status is not PlayStatus.OK:
                 break
-            strangers = said["strangers"]
-            if len(strangers) > others_declared:
-                raise PasInfraError(
-                    f"{device.path} of {host.name} has keys that are neither the declared "
-                    f"passphrase nor the former one: slot {', '.join(map(str, strangers))}; "
-                    f"encryption_key_slots lets {others_declared} be there",
-                    where=device.uuid,
-                    next_step="find out whose they are; installation_former_passphrase lets this "
-                    "command remove one, and on the host cryptsetup luksKillSlot does",
-                )
+            refuse_strangers(device, said["strangers"], others_declared)
         return work.ended(outcome)
+
+
+def refuse_strangers(device: Device, strangers: Sequence[int], others_declared: int) -> None:
+    """Raises PasInfraError when a device has more keys of others than are declared."""
+    if len(strangers) > others_declared:
+        raise PasInfraError(
+            f"{device.path} of {device.host} has keys that are neither the declared one nor the "
+            f"former one: slot {', '.join(map(str, strangers))}; encryption_key_slots lets "
+            f"{others_declared} be there",
+            where=device.uuid,
+            next_step="find out whose they are; installation_former_passphrase lets keys rotate "
+            "remove one, and on the host cryptsetup luksKillSlot does",
+        )
 
 
 def change_volume_key(

@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -31,11 +31,22 @@ _LEAST_LETTERS = 32  # of the passphrase
 
 @dataclass(frozen=True)
 class ClientKey:
-    """What opens a client's volume, when it was made (ISO 8601), and where that volume lies."""
+    """What opens a client's volume, when it was made (ISO 8601), and where that volume lies.
+
+    While it is being changed `next` opens it as well, or already alone; `since` is when the first
+    of the client's keys was made, "" where this is the first.
+    """
 
     key: str
     made: str
     place: str
+    next: str = ""
+    since: str = ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Every key of which one opens the volume."""
+        return (self.key, self.next) if self.next else (self.key,)
 
 
 class KeyStore:
@@ -85,13 +96,17 @@ class KeyStore:
             ) from error
 
     def key_of(self, name: str) -> str:
-        """What opens a client's volume; raises PasInfraError for one who has none."""
+        """What opens a client's volume.
+
+        Raises PasInfraError for one who has no key, or whose key is being changed.
+        """
         if name not in (found := self.keys()):
             raise PasInfraError(
                 f"the key store has no key of the client `{name}`",
                 where=self.directory,
                 next_step=f"pas-infra client add {name} makes it, with a volume",
             )
+        self._refuse_changing(name, found)
         return found[name].key
 
     def add(self, name: str, place: str, now: datetime) -> ClientKey:
@@ -107,6 +122,7 @@ class KeyStore:
                 next_step="declare it where it lies; a client who moves takes another name there",
             )
         if name in found:
+            self._refuse_changing(name, found)
             return found[name]
         made = now.isoformat(timespec="seconds")
         found[name] = ClientKey(secrets.token_hex(_KEY_BYTES), made, place)
@@ -122,9 +138,42 @@ class KeyStore:
         """
         found = dict(self.keys())
         if found.pop(name, None):
-            later = self.generation + 1
-            self._begin(later)
-            self._write(later, found)
+            self._write_anew(found)
+        self._destroy_former()
+
+    def begin_change(self, name: str) -> ClientKey:
+        """Keep another key beside a client's, or leave the one that an earlier call has kept."""
+        found = dict(self.keys())
+        if name not in found or not found[name].next:
+            self.key_of(name)
+            found[name] = replace(found[name], next=secrets.token_hex(_KEY_BYTES))
+            self._write(self.generation, found)
+        return found[name]
+
+    def end_change(self, name: str, now: datetime) -> None:
+        """Let that one take the former's place, which is destroyed as by `remove`."""
+        found = dict(self.keys())
+        one = found[name]
+        made = now.isoformat(timespec="seconds")
+        found[name] = ClientKey(one.next, made, one.place, since=one.since or one.made)
+        self._write_anew(found)
+        self._destroy_former()
+
+    def _write_anew(self, keys: Mapping[str, ClientKey]) -> None:
+        """Keep the keys under another store key; the former one is still there."""
+        later = self.generation + 1
+        self._begin(later)
+        self._write(later, keys)
+
+    def _refuse_changing(self, name: str, keys: Mapping[str, ClientKey]) -> None:
+        if keys[name].next:
+            raise PasInfraError(
+                f"a change of the key of `{name}` was begun and has not ended",
+                where=self.directory,
+                next_step=f"pas-infra client rotate {name} ends it",
+            )
+
+    def _destroy_former(self) -> None:
         for unfinished in [*self.directory.glob("*.new"), *self.directory.glob(".*.gone")]:
             erase(unfinished)
         current = self.generation

@@ -64,7 +64,7 @@ class CopyList:
         """What somebody has to do."""
         states = [self.state(copy) for copy in self.copies]
         found = [
-            f"copy {copy.number} has the key of somebody who has left: destroy it"
+            f"copy {copy.number} has a key that was destroyed since: destroy it too"
             for copy, state in zip(self.copies, states, strict=True)
             if state == "former"
         ]

@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -94,13 +95,9 @@ def test_removing_twice_changes_nothing(store: KeyStore) -> None:
     assert set(store.keys()) == {"beta"}
 
 
-@pytest.mark.parametrize("at", range(1, 17))
-def test_a_removal_that_is_cut_short_goes_on(
-    at: int, tmp_path: Path, store: KeyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Cut at each call that changes what lies on the disk."""
-    store.add("alpha", PLACE, NOW)
-    stays = store.add("beta", PLACE, NOW).key
+@contextmanager
+def cut_at(at: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Cut at the call of that number of those that change what lies on the disk."""
     with monkeypatch.context() as patched:
         calls = count(1)
 
@@ -117,10 +114,66 @@ def test_a_removal_that_is_cut_short_goes_on(
         for name in ("rename", "unlink"):
             patched.setattr(Path, name, cut(getattr(Path, name)))
         with pytest.raises(KeyboardInterrupt):
-            store.remove("alpha")
+            yield
+
+
+@pytest.mark.parametrize("at", range(1, 17))
+def test_a_removal_that_is_cut_short_goes_on(
+    at: int, tmp_path: Path, store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add("alpha", PLACE, NOW)
+    stays = store.add("beta", PLACE, NOW).key
+    with cut_at(at, monkeypatch):
+        store.remove("alpha")
     assert set(store.keys()) in ({"alpha", "beta"}, {"beta"})
     store.remove("alpha")
     assert {name: key.key for name, key in store.keys().items()} == {"beta": stays}
+    left = {file.name for file in (tmp_path / "keys").iterdir()}
+    assert left == {f"{store.generation}.key", f"{store.generation}.keys"}
+
+
+def test_a_changed_key_opens_in_no_copy_of_what_is_left(tmp_path: Path, store: KeyStore) -> None:
+    former = store.add("alpha", PLACE, NOW).key
+    stays = store.add("beta", PLACE, NOW).key
+    changing = store.begin_change("alpha")
+    assert changing.words == (former, changing.next)
+    assert store.begin_change("alpha") == changing
+    for act in (lambda: store.key_of("alpha"), lambda: store.add("alpha", PLACE, NOW)):
+        with pytest.raises(PasInfraError, match="was begun and has not ended") as caught:
+            act()
+        assert caught.value.next_step == "pas-infra client rotate alpha ends it"
+    assert store.key_of("beta") == stays
+    store.end_change("alpha", NOW.replace(year=2027))
+    changed = store.keys()["alpha"]
+    assert changed.words == (changing.next,)
+    assert (changed.made[:4], changed.since[:4], changed.place) == ("2027", "2026", PLACE)
+    assert store.keys()["beta"].key == stays
+    left = sorted(file.name for file in (tmp_path / "keys").iterdir())
+    assert left == ["2.key", "2.keys"]
+    again = store.begin_change("alpha")
+    store.end_change("alpha", NOW.replace(year=2028))
+    assert (store.key_of("alpha"), store.keys()["alpha"].since[:4]) == (again.next, "2026")
+    with pytest.raises(PasInfraError, match="no key of the client `gamma`"):
+        store.begin_change("gamma")
+
+
+@pytest.mark.parametrize("at", range(1, 17))
+def test_a_change_that_is_cut_short_goes_on(
+    at: int, tmp_path: Path, store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The volume has the new key alone by then: it is kept whatever happens."""
+    store.add("alpha", PLACE, NOW)
+    stays = store.add("beta", PLACE, NOW).key
+    new = store.begin_change("alpha").next
+    with cut_at(at, monkeypatch):
+        store.end_change("alpha", NOW)
+    assert new in store.keys()["alpha"].words
+    if store.keys()["alpha"].next:
+        store.end_change("alpha", NOW)
+    assert store.key_of("alpha") == new
+    store.begin_change("alpha")
+    store.end_change("alpha", NOW)
+    assert store.key_of("beta") == stays
     left = {file.name for file in (tmp_path / "keys").iterdir()}
     assert left == {f"{store.generation}.key", f"{store.generation}.keys"}
 

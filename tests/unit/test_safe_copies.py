@@ -85,7 +85,7 @@ def test_one_that_is_renewed_takes_the_former_ones_place(
     store.remove("alpha")
     found = list_copies(environment, HOST)
     assert found.state(first) == "former"
-    assert found.faults[0] == "copy 1 has the key of somebody who has left: destroy it"
+    assert found.faults[0] == "copy 1 has a key that was destroyed since: destroy it too"
     _, second = make_copy(environment, HOST, medium, "")
     target = Path(second.directory)
     assert sorted(file.name for file in target.iterdir()) == ["2.key", "2.keys"]
@@ -189,7 +189,8 @@ def test_no_certificate_while_a_copy_is_left(
     _, copy = make_copy(environment, HOST, medium, "the safe")
     journal = Journal.begin(environment, ALPHA, "me")
     made = store.keys()["alpha"].made
-    journal.keep("confirmed", "2026-11-26T02:00:00+00:00", 7, key_made=made, generation=1)
+    at = "2026-11-26T02:00:00+00:00"
+    journal.keep("confirmed", at, 7, key_made=made, keys_since=made, generation=1)
     work = Erasure(environment, ALPHA, HOST, store, journal, HOST)
     store.remove("alpha")
     with pytest.raises(Incomplete, match=r"in a copy of the key store: 1 \(the safe\)") as left:
