@@ -142,8 +142,7 @@ def declare(environment: Path, setting: str) -> None:
     [
         ("vaulted", "check", "mitogen"),
         ("vaulted_by_command", "apply", "linear"),
-        ("vaulted_by_command", "apply", "mitogen"),
-        ("encrypted_with_age", "apply", "linear"),
+        ("encrypted_with_age", "apply", "mitogen"),
         ("printed_by_command", "apply", "mitogen"),
     ],
 )
