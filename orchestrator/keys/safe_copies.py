@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator.environment import Environment, Host
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
-from orchestrator.keys.key_store import KeyStore, erase, key_store
+from orchestrator.keys.key_store import KeyStore, clients_directory, erase, key_store
 from orchestrator.operator import current_operator
 from orchestrator.paths import project_root
 from orchestrator.records import TaskResult, TaskStatus
@@ -229,7 +229,8 @@ def _register(store: KeyStore, copies: Iterable[SafeCopy]) -> None:
 
 
 def _refuse_at_hand(environment: Environment, to: Path) -> None:
-    for place in (project_root(), environment.directory, environment.store_directory):
+    here = (environment.store_directory, clients_directory(environment))
+    for place in (project_root(), environment.directory, *here):
         if to.resolve().is_relative_to(place.resolve()):
             raise PasInfraError(
                 f"{to} is no safe place: {place} goes into git, or is lost with this machine",
