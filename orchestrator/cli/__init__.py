@@ -33,6 +33,7 @@ COMMANDS = {
     "certs": "List every certificate on the hosts, and when it ends.",
     "vulns": "Show the vulnerabilities that are open on the hosts, and decide on them.",
     "history": "Show the recorded runs of an environment.",
+    "evidence": "Hand what was recorded to an auditor, signed; find what was changed since.",
     "measures": "Show the measures, and the roles and checks behind each.",
 }
 

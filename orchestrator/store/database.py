@@ -4,9 +4,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.errors import PasInfraError
+from orchestrator.store.links import chain_what_had_ended
 from orchestrator.store.private import private_file
 from orchestrator.store.schema import MIGRATIONS
 
@@ -108,4 +110,6 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         for migration in MIGRATIONS[_version(connection, path) :]:
             for statement in migration:
                 connection.execute(statement)
+        # After all migrations: what makes up a record is what the latest tables hold.
+        chain_what_had_ended(connection, datetime.now(UTC))
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

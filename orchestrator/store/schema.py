@@ -74,4 +74,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (
+        # The hash chain (see links.py); a run that was taken for dead and then ended has two links.
+        # `lines` are the short sums of the record's lines: they tell which one was changed.
+        """
+        CREATE TABLE links (
+            position INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES runs (id),
+            status TEXT NOT NULL,
+            chained TEXT NOT NULL,
+            how TEXT NOT NULL,
+            record TEXT NOT NULL,
+            link TEXT NOT NULL,
+            lines TEXT NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX links_of_run ON links (run_id)",
+    ),
 )

@@ -20,7 +20,10 @@ from orchestrator.records import (
     TaskStatus,
     Verdict,
 )
+from orchestrator.store.chain import Chained
+from orchestrator.store.chain_view import Chain
 from orchestrator.store.database import explained, open_database, transaction
+from orchestrator.store.links import append_link
 from orchestrator.store.private import private_directory
 from orchestrator.store.process import process_identity, still_runs
 from orchestrator.store.rows import (
@@ -74,6 +77,11 @@ class Store:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    @property
+    def chain(self) -> Chain:
+        """The hash chain over the runs that have ended."""
+        return Chain(self._connection, self.path)
+
     def close(self) -> None:
         """Close the file; what was saved stays, finished or not."""
         self._connection.close()
@@ -118,8 +126,8 @@ class Store:
     def set_results(self, run_id: int, results: Iterable[TaskResult]) -> None:
         """Save what tasks did in place of what was saved before, all or nothing."""
         rows = [{"run_id": run_id, **row_of_result(result)} for result in results]
-        self.run(run_id)
         with self._transaction():
+            self._open_run(run_id)
             self._connection.execute("DELETE FROM results WHERE run_id = ?", (run_id,))
             self._insert("results", rows)
 
@@ -129,22 +137,16 @@ class Store:
 
     def set_recap(self, run_id: int, recap: Mapping[str, HostRecap]) -> None:
         """Save Ansible's final statistics by host, in place of earlier ones of this run."""
-        self.run(run_id)
         rows = [{"run_id": run_id, "host": h, **asdict(counts)} for h, counts in recap.items()]
         with self._transaction():
+            self._open_run(run_id)
             self._connection.execute("DELETE FROM recaps WHERE run_id = ?", (run_id,))
             self._insert("recaps", rows)
 
     def finish(self, run_id: int, status: RunStatus, message: str, now: datetime) -> None:
         """Record how a run ended. Raises PasInfraError when it is unknown or has already ended."""
         with self._transaction():
-            found = self.run(run_id)
-            if found.ended is not None:
-                raise PasInfraError(
-                    f"run {run_id} has already ended ({found.status}, {found.ended})",
-                    where=self.path,
-                    next_step="report this fault of pas-infra: a run ends once",
-                )
+            self._open_run(run_id)
             self._connection.execute(
                 "UPDATE runs SET status = :status, message = :message, ended = :ended"
                 " WHERE id = :id",
@@ -152,6 +154,7 @@ class Store:
                     {"status": status, "message": message, "ended": timestamp(now), "id": run_id}
                 ),
             )
+            append_link(self._connection, run_id, Chained.ENDED, now)
 
     def mark_broken(self, now: datetime, *, locked_commands: Collection[str] = ()) -> list[int]:
         """Mark as broken every run that is recorded as running and whose process is gone.
@@ -179,6 +182,8 @@ class Store:
                 "UPDATE runs SET status = ?, message = ? WHERE id = ?",
                 [(RunStatus.BROKEN, message, run_id) for run_id in broken],
             )
+            for run_id in broken:
+                append_link(self._connection, run_id, Chained.NOTICED, now)
         return broken
 
     def runs(self, limit: int, command: str | None = None) -> list[Run]:
@@ -242,13 +247,23 @@ class Store:
         )
         return {row.pop("id"): RunCounts(**row) for row in rows}
 
+    def _open_run(self, run_id: int) -> None:
+        """Raises PasInfraError when a run is unknown, or has ended: its record is chained then."""
+        found = self.run(run_id)
+        if found.ended is not None:
+            raise PasInfraError(
+                f"run {run_id} has already ended ({found.status}, {found.ended})",
+                where=self.path,
+                next_step="report this fault of pas-infra: a run ends once",
+            )
+
     def _select(self, query: str, *values: object) -> list[Row]:
         with explained(self.path):
             return [dict(row) for row in self._connection.execute(query, values)]
 
     def _add(self, table: str, run_id: int, rows: list[Row]) -> None:
-        self.run(run_id)
         with self._transaction():
+            self._open_run(run_id)
             self._insert(table, [{"run_id": run_id, **row} for row in rows])
 
     def _insert(self, table: str, rows: list[Row]) -> None:

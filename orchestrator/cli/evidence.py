@@ -1,0 +1,169 @@
+"""`pas-infra evidence`: signed bundles of what was recorded, and whether anybody has changed it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.options import OutputFile, environment_option, json_option
+from orchestrator.cli.terminal import console, print_json
+
+if TYPE_CHECKING:
+    from orchestrator.evidence import Verified
+
+_File = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group("evidence")
+def command() -> None:
+    """Hand what was recorded to an auditor, signed; find what was changed since."""
+
+
+@command.command("export")
+@environment_option
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    envvar="PAS_INFRA_EVIDENCE_KEY",
+    required=True,
+    metavar="FILE",
+    help="SSH key to sign with; the public key of one that ssh-agent holds does too.",
+)
+@click.option("--since-last", is_flag=True, help="Only what was recorded since the last bundle.")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(),
+    metavar="FILE",
+    help="The bundle; evidence-NAME-FIRST-LAST.tar.gz here, if not given.",
+)
+@json_option
+def export_command(
+    environment_name: str, key: Path, output: Path | None, *, since_last: bool, as_json: bool
+) -> int:
+    """Write a signed bundle of every recorded run, or of those since the last bundle.
+
+    An auditor verifies it with `evidence verify`, or with ssh-keygen, sha256sum and python3 alone:
+    the bundle says how. The export is a run of its own, so it is in the next bundle. Ends with 2
+    when what was exported is not what was recorded: the bundle is written all the same, and shows
+    it.
+    """
+    from orchestrator.environment import load_environment
+    from orchestrator.evidence import export
+
+    exported = export(load_environment(environment_name), key, output, since_last=since_last)
+    manifest = exported.manifest
+    if as_json:
+        print_json(
+            {
+                "file": str(exported.file),
+                "sha256": exported.sha256,
+                "manifest": manifest.as_data(),
+                "key": exported.verified.key,
+                "findings": [finding.__dict__ for finding in exported.verified.findings],
+            }
+        )
+    else:
+        click.echo(exported.file)
+        to = console(stderr=True)
+        to.print(
+            f"{manifest.links} runs, {manifest.started} to {manifest.ended}: links "
+            f"{manifest.after.position + 1} to {manifest.until.position}"
+        )
+        to.print(f"SHA-256 {exported.sha256}")
+        to.print(f"signed with {exported.verified.key}")
+        _show_findings(exported.verified)
+    return 2 if exported.verified.findings else 0
+
+
+@command.command("verify")
+@click.argument("file", required=False, type=_File)
+@environment_option
+@click.option(
+    "--after",
+    type=_File,
+    metavar="FILE",
+    help="The bundle before: is anything missing between them, or other than it was?",
+)
+@click.option(
+    "--allowed-signers",
+    type=_File,
+    envvar="PAS_INFRA_ALLOWED_SIGNERS",
+    metavar="FILE",
+    help="Who may sign, as `ssh-keygen -Y verify` reads it.",
+)
+@json_option
+def verify_command(
+    file: Path | None,
+    environment_name: str,
+    after: Path | None,
+    allowed_signers: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Find every record that was changed, removed, put in or moved.
+
+    FILE is a bundle; nothing but it is needed, on any machine. Without FILE, the store of the
+    environment is looked at. Ends with 0 when all is as it was recorded, 2 when something is not, 1
+    when it cannot be read, and 4 for a bundle that is intact while nobody said who may sign.
+    """
+    from orchestrator.environment import load_environment
+    from orchestrator.evidence import verify_bundle, verify_store
+    from orchestrator.runs import utc_now
+    from orchestrator.store import Store
+
+    if file:
+        verified = verify_bundle(file, allowed_signers, after, utc_now())
+    else:
+        environment = load_environment(environment_name)
+        with Store.open(environment.store_directory, environment.name) as store:
+            verified = verify_store(store, allowed_signers, after, utc_now())
+    if as_json:
+        print_json(_as_data(verified))
+    else:
+        _show(verified)
+    return verified.exit_code
+
+
+def _show(verified: "Verified") -> None:
+    _show_findings(verified)
+    links, manifest = verified.links, verified.manifest
+    if not verified.findings:
+        span = f", {manifest.started} to {manifest.ended}" if manifest else ""
+        click.echo(f"{verified.subject}: {len(links)} links, all as they were recorded{span}")
+        if links:
+            click.echo(f"last link: {links[-1].position} {links[-1].sha256}")
+    if verified.later:
+        click.echo(
+            f"{verified.later} of them were chained later than they ended: of the time before "
+            "their links say nothing"
+        )
+    if verified.signer:
+        click.echo(f"signed by {verified.signer} with {verified.key}")
+    elif verified.key:
+        click.echo(
+            f"signed with {verified.key}; whether that key may sign, nobody said: give "
+            "--allowed-signers",
+            err=True,
+        )
+
+
+def _show_findings(verified: "Verified") -> None:
+    for finding in verified.findings:
+        click.echo(click.style("✗ ", fg="red") + str(finding))
+    if verified.findings:
+        count = len(verified.findings)
+        click.echo(f"{verified.subject}: {count} finding{'s' if count > 1 else ''}", err=True)
+
+
+def _as_data(verified: "Verified") -> dict[str, Any]:
+    return {
+        "subject": str(verified.subject),
+        "findings": [finding.__dict__ for finding in verified.findings],
+        "links": len(verified.links),
+        "last_link": verified.links[-1].sha256 if verified.links else None,
+        "chained_later": verified.later,
+        "manifest": verified.manifest.as_data() if verified.manifest else None,
+        "key": verified.key or None,
+        "signer": verified.signer,
+    }

@@ -1,0 +1,217 @@
+"""Export: a signed bundle of all that was recorded, or of what was since the last one."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+
+from orchestrator import __version__
+from orchestrator.catalogue import load_catalogue
+from orchestrator.clients.journal import directory_of
+from orchestrator.environment import Environment
+from orchestrator.errors import PasInfraError, refusal
+from orchestrator.evidence import archive, signature
+from orchestrator.evidence.bundle import (
+    FORM,
+    MANIFEST,
+    MEASURES,
+    SIGNATURE,
+    SUMS,
+    Manifest,
+    Mark,
+    record_name,
+    sha256sums,
+    sum_of,
+)
+from orchestrator.evidence.examine import CHAIN, EXPORT, Examined, examined, superseded
+from orchestrator.evidence.measures import check_of_record, measures_data
+from orchestrator.evidence.verified import Verified
+from orchestrator.evidence.verify import verify_bundle
+from orchestrator.junit import junit_xml
+from orchestrator.operator import commit_of, control_node_name, current_operator
+from orchestrator.paths import project_root
+from orchestrator.records import RunStatus
+from orchestrator.runs import Recorder, recorded, utc_now
+from orchestrator.store import Store
+from orchestrator.store.chain import FIRST, Link, canonical
+from orchestrator.store.timestamps import timestamp
+from orchestrator.verify import Verification
+
+_START = Mark(0, FIRST, 0, ())
+_CARRIED = ("LISEZMOI.md", "README.md", "verify.py")
+_WRITTEN = (RunStatus.OK, RunStatus.FINDINGS)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A bundle that was written: its file, SHA-256 and manifest, and what verifying it said."""
+
+    file: Path
+    sha256: str
+    manifest: Manifest
+    verified: Verified
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What an export covers."""
+
+    after: Mark
+    until: Mark
+    previous: Mark | None
+    links: tuple[Link, ...]
+
+
+def export(
+    environment: Environment, key: Path, output: Path | None, *, since_last: bool
+) -> Exported:
+    """Write a signed bundle, and verify it; the export is a run itself, for the next bundle.
+
+    Without `output` it is named after what it holds, in the current directory. Raises PasInfraError
+    when there is no key, nothing to export, or no place for it; nothing is overwritten.
+    """
+    signature.require_key(key)
+    with Store.open(environment.store_directory, environment.name) as store:
+        store.mark_broken(utc_now())
+        scope = _scope(store, since_last=since_last)
+    name = f"evidence-{environment.name}-{scope.links[0].position}-{scope.until.position}"
+    file = output or Path(f"{name}.tar.gz")
+    _refuse_existing(file)
+    options = {
+        "since_last": since_last,
+        "after": scope.after.position,
+        "last": scope.until.as_data(),
+    }
+    with recorded(environment, EXPORT, options) as run:
+        manifest = _manifest(environment, run, scope, utc_now())
+        with tempfile.TemporaryDirectory() as scratch:
+            sums = dict(_staged(environment, run.store, manifest, scope, Path(scratch)))
+            _archive(file, Path(scratch), name, sums, key)
+        sha256 = sum_of(file.read_bytes())
+        verified = verify_bundle(file, None, None, utc_now())
+        faults = len(verified.findings)
+        run.end_with(
+            RunStatus.FINDINGS if faults else RunStatus.OK,
+            f"links {scope.links[0].position} to {scope.until.position}, bundle of SHA-256 {sha256}"
+            + (f", {faults} findings" if faults else ""),
+        )
+    return Exported(file, sha256, manifest, verified)
+
+
+def _scope(store: Store, *, since_last: bool) -> _Scope:
+    previous = _last_mark(store)
+    after = previous if since_last and previous else _START
+    with store.chain.at_one_moment():
+        links, numbers = store.chain.links(after.position), store.chain.run_numbers()
+    if not links:
+        raise PasInfraError(
+            f"nothing was recorded {'since the last bundle' if after.position else 'yet'}",
+            where=store.path,
+            next_step=f"see what there is: pas-infra history --env {store.environment}",
+        )
+    until = Mark(links[-1].position, links[-1].sha256, numbers.begun, numbers.running)
+    return _Scope(after, until, previous, tuple(links))
+
+
+def _last_mark(store: Store) -> Mark | None:
+    for run in store.runs(-1, EXPORT):
+        if run.status in _WRITTEN:
+            try:
+                return Mark.from_data(dict(run.options)["last"])  # type: ignore[arg-type]
+            except (LookupError, TypeError, ValueError) as error:
+                raise PasInfraError(
+                    f"what run {run.id} says of the last bundle was changed",
+                    where=store.path,
+                    next_step="pas-infra evidence verify names it; then export all, without "
+                    "--since-last",
+                ) from error
+    return None
+
+
+def _refuse_existing(file: Path) -> None:
+    if file.exists():
+        raise PasInfraError(
+            "there is such a file already, and evidence is never overwritten",
+            where=file,
+            next_step="name another one with --output",
+        )
+
+
+def _manifest(environment: Environment, run: Recorder, scope: _Scope, now: datetime) -> Manifest:
+    first = run.store.run(scope.links[0].run) if scope.links else None
+    return Manifest(
+        form=FORM,
+        tool=f"pas-infra {__version__}",
+        environment=environment.name,
+        control_node=control_node_name(),
+        who=current_operator(),
+        commit=commit_of(project_root()),
+        made=timestamp(now),
+        run=run.id,
+        started=first.started if first else "",
+        ended=scope.links[-1].chained,
+        links=len(scope.links),
+        after=scope.after,
+        until=scope.until,
+        previous_bundle=scope.previous,
+    )
+
+
+def _staged(
+    environment: Environment, store: Store, manifest: Manifest, scope: _Scope, to: Path
+) -> Iterator[tuple[str, str]]:
+    """Put the bundle's files below `to`, one after the other; the name and the sum of each."""
+
+    def put(name: str, content: bytes) -> tuple[str, str]:
+        file = to / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+        return name, sum_of(content)
+
+    records: list[Examined] = []
+    gone = superseded(scope.links)
+    for link in scope.links:
+        text = None if link.position in gone else store.chain.record(link)
+        if text is None:
+            continue
+        yield put(record_name(link.run), text.encode())
+        if one := examined(link, text):
+            records.append(one)
+            if one.checks:
+                checks = tuple(check_of_record(columns) for columns in one.checks)
+                page = junit_xml(Verification(checks, {}, strict=False))
+                yield put(f"junit/run-{link.run:06d}.xml", page.encode())
+    yield put(CHAIN, "".join(f"{link.line}\n" for link in scope.links).encode())
+    yield put(MEASURES, f"{canonical(measures_data(load_catalogue(), records))}\n".encode())
+    yield put(MANIFEST, f"{canonical(manifest.as_data())}\n".encode())
+    for name in _CARRIED:
+        yield put(name, (files("orchestrator.evidence") / "carried" / name).read_bytes())
+    for file in sorted(directory_of(environment).glob("[a-z]*.certificate.*")):
+        yield put(f"certificates/{file.name}", file.read_bytes())
+    for file in sorted((environment.directory / "registers").glob("[a-z]*.yml")):
+        yield put(f"registers/{file.name}", file.read_bytes())
+
+
+def _archive(file: Path, staged: Path, top: str, sums: dict[str, str], key: Path) -> None:
+    content = sha256sums(sums)
+    signed = signature.sign(content, key)
+
+    def members() -> Iterator[tuple[str, bytes]]:
+        yield f"{top}/{SUMS}", content
+        yield f"{top}/{SIGNATURE}", signed
+        for name in sorted(sums):
+            yield f"{top}/{name}", (staged / name).read_bytes()
+
+    try:
+        opened = file.open("xb")
+    except OSError as error:
+        raise refusal(error) from error
+    try:
+        with opened:
+            file.chmod(0o600)
+            archive.write(opened, members())
+    except BaseException:
+        file.unlink()  # half a bundle is none
+        raise

@@ -1,0 +1,58 @@
+"""Verify the store itself: what lies in it beside what its chain says."""
+
+from datetime import datetime
+from pathlib import Path
+
+from orchestrator.evidence.examine import (
+    Examined,
+    Finding,
+    chain_findings,
+    once,
+    read_record,
+    run_findings,
+    superseded,
+)
+from orchestrator.evidence.verified import Verified, still_holds
+from orchestrator.evidence.verify import verify_bundle
+from orchestrator.store import Store
+from orchestrator.store.chain import FIRST
+
+
+def verify_store(
+    store: Store, allowed_signers: Path | None, after: Path | None, now: datetime
+) -> Verified:
+    """Verify the store itself; with `after`, that it still holds what that bundle showed."""
+    with store.chain.at_one_moment():
+        links, numbers = store.chain.links(), store.chain.run_numbers()
+    gone = superseded(links)
+    findings = list(chain_findings(links, FIRST, 1, "links"))
+    records: list[Examined] = []
+    for link in links:
+        if link.position in gone:
+            continue
+        text, file = store.chain.record(link), _of_store(link.run)
+        if text is None:
+            findings.append(Finding(file, "the run was removed, its link is there", None, link.run))
+            continue
+        findings += read_record(link, text, file, records)
+    place = {one.link.run: _of_store(one.link.run) for one in records}
+    findings += run_findings(records, store.environment, place)
+    findings = once(findings)
+    chained = {link.run for link in links}
+    removed = set(range(1, numbers.begun + 1)) - numbers.present - chained
+    findings += [
+        Finding(_of_store(run), "the run was removed, and its link with it", None, run)
+        for run in sorted(removed)
+    ]
+    findings += [
+        Finding(_of_store(run), "it has ended and has no link: it was put in by hand, or its link "
+                "was removed", None, run)
+        for run in numbers.unchained
+    ]  # fmt: skip
+    if after is not None:
+        findings += still_holds(links, verify_bundle(after, allowed_signers, None, now))
+    return Verified(store.path, tuple(findings), tuple(links))
+
+
+def _of_store(run: int) -> str:
+    return f"record of run {run}"
