@@ -1,20 +1,15 @@
-"""What speaks against a chain and its records: pure judgements, for a bundle and for a store."""
+"""What speaks against a chain, and against runs beside each other."""
 
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from difflib import SequenceMatcher
 from typing import Any
 
+from orchestrator.evidence.finding import Finding
+from orchestrator.evidence.record import Examined
 from orchestrator.records import RunStatus
 from orchestrator.store.chain import (
-    SUM_LENGTH,
     Chained,
     Link,
-    line_sum,
-    parse_canonical,
     sha256_of,
 )
 
@@ -23,36 +18,6 @@ EXPORT = "evidence export"
 # Two processes may take the time in one order and write in the other; the store waits 10 seconds.
 SLACK = timedelta(seconds=60)
 _NO_MOMENT = datetime.min.replace(tzinfo=UTC) + SLACK
-_OF_A_RUN = ("id", "command", "environment", "options", "started", "status")
-_OF_A_CHECK = ("host", "name", "title", "measures", "verdict", "message", "duration")
-_NAMING = {
-    "result": ("host", "role", "task", "status"),
-    "check": ("host", "name", "verdict"),
-    "recap": ("host",),
-}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not as it was recorded: where (line 1-based), in which run, and what."""
-
-    file: str
-    what: str
-    line: int | None = None
-    run: int | None = None
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {'' if self.run is None else f'run {self.run}: '}{self.what}"
-
-
-@dataclass(frozen=True)
-class Examined:
-    """A record that was read: its link, the run of its first line, the checks in it."""
-
-    link: Link
-    run: Mapping[str, Any]
-    checks: tuple[Mapping[str, Any], ...]
 
 
 def chain_findings(
@@ -89,19 +54,6 @@ def chain_findings(
         previous, expected, before = link.sha256, position + 1, link
 
 
-def examined(link: Link, text: str) -> Examined | None:
-    """Read a record; None where it is none."""
-    try:
-        first, *lines = text.split("\n")
-        columns = json.loads(first)["run"]
-        run = {name: columns[name] for name in _OF_A_RUN} | columns
-        found = (json.loads(line)["check"] for line in lines if line.startswith('{"check"'))
-        checks = tuple({name: check[name] for name in _OF_A_CHECK} for check in found)
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return None
-    return Examined(link, run, checks)
-
-
 def superseded(links: Sequence[Link]) -> set[int]:
     """The positions of links whose run was taken for dead and ended later: it has another link."""
     last = {link.run: link.position for link in links}
@@ -110,69 +62,6 @@ def superseded(links: Sequence[Link]) -> set[int]:
         for link in links
         if link.status == RunStatus.BROKEN and link.position < last[link.run]
     }
-
-
-def read_record(
-    link: Link, text: str, file: str, into: list[Examined], *, spelt: bool = False
-) -> Iterator[Finding]:
-    """Judge a record, with `spelt` its spelling too, and put what it says into the list."""
-    findings = [*_record_findings(link, text, file)]
-    findings += _spelling_findings(link, text, file) if spelt and not findings else ()
-    if one := examined(link, text):
-        into.append(one)
-    elif not findings:
-        findings.append(Finding(file, "it is no record of a run", 1, link.run))
-    yield from findings
-
-
-def _record_findings(link: Link, text: str, file: str) -> Iterator[Finding]:
-    """Judge the record of a run against its link."""
-    if sha256_of(text) == link.record:
-        return
-    first, *lines = text.removesuffix("\n").split("\n")
-    try:
-        sums = str(parse_canonical(first)["lines"])
-    except (ValueError, LookupError, TypeError):
-        yield Finding(file, "the run's own line was changed: it is none", 1, link.run)
-        return
-    recorded = [sums[at : at + SUM_LENGTH] for at in range(0, len(sums), SUM_LENGTH)]
-    found = list(_changed_lines(recorded, [line_sum(line) for line in lines], lines))
-    for number, what in found:
-        yield Finding(file, what, number, link.run)
-    if not found:
-        what = f"the run's own line was changed, it says now: {_run_shown(first)}"
-        yield Finding(file, what, 1, link.run)
-
-
-def _spelling_findings(link: Link, text: str, file: str) -> Iterator[Finding]:
-    """Judge how the lines are spelt: whoever signs a bundle can make them fit their sums."""
-    for number, line in enumerate(text.split("\n")[:-1], start=1):
-        try:
-            parse_canonical(line)
-        except ValueError as error:
-            yield Finding(file, f"this may be read in two ways: {error}", number, link.run)
-
-
-def _changed_lines(
-    recorded: list[str], present: list[str], lines: list[str]
-) -> Iterator[tuple[int, str]]:
-    """The number in the file of each line that is not as it was recorded, and what became of it."""
-    if recorded != present and Counter(recorded) == Counter(present):
-        moved = [n for n, (a, b) in enumerate(zip(recorded, present, strict=True), 2) if a != b]
-        yield moved[0], f"the lines {', '.join(map(str, moved))} were put into another order"
-        return
-    matcher = SequenceMatcher(None, recorded, present, autojunk=False)
-    for _, was, was_end, now, now_end in (o for o in matcher.get_opcodes() if o[0] != "equal"):
-        changed = min(was_end - was, now_end - now)
-        for at in range(now, now + changed):
-            yield at + 2, f"this line was changed, it says now: {_shown(lines[at])}"
-        for at in range(now + changed, now_end):
-            again = present.index(present[at]) if present[at] in recorded else at
-            what = "was inserted" if again == at else f"was inserted, a copy of line {again + 2}"
-            yield at + 2, f"this line {what}: {_shown(lines[at])}"
-        if missing := was_end - was - changed:
-            count = "a line is" if missing == 1 else f"{missing} lines are"
-            yield now + changed + 1, f"{count} missing after this one (number {was + changed + 2})"
 
 
 def run_findings(
@@ -235,28 +124,3 @@ def moment(written: object) -> datetime:
         return datetime.strptime(str(written), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         return _NO_MOMENT
-
-
-def _run_shown(line: str) -> str:
-    try:
-        run = parse_canonical(line)["run"]
-    except (ValueError, LookupError, TypeError):
-        return line[:160]
-    names = ("command", "who", "status", "started", "ended", "git_commit", "message")
-    return ", ".join(f"{name} {run.get(name)}" for name in names)
-
-
-def _shown(line: str) -> str:
-    try:
-        ((kind, columns),) = parse_canonical(line).items()
-        return f"{kind} {' · '.join(str(columns[name]) for name in _NAMING[kind] if columns[name])}"
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        return f"{line[:120]} ({error})" if isinstance(error, ValueError) else line[:120]
-
-
-def once(findings: list[Finding]) -> list[Finding]:
-    """Each change once: what it makes of the rest of the same line is not told of."""
-    told: dict[tuple[str, int | None, int | None], Finding] = {}
-    for finding in findings:
-        told.setdefault((finding.file, finding.line, finding.run), finding)
-    return list(told.values())

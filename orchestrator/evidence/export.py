@@ -25,8 +25,9 @@ from orchestrator.evidence.bundle import (
     sha256sums,
     sum_of,
 )
-from orchestrator.evidence.examine import CHAIN, EXPORT, Examined, examined, superseded
+from orchestrator.evidence.examine import CHAIN, EXPORT, superseded
 from orchestrator.evidence.measures import check_of_record, measures_data
+from orchestrator.evidence.record import Examined, examined
 from orchestrator.evidence.verified import Verified
 from orchestrator.evidence.verify import verify_bundle
 from orchestrator.junit import junit_xml

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.catalogue import Catalogue
-from orchestrator.evidence.examine import Examined
+from orchestrator.evidence.record import Examined
 from orchestrator.records import CheckResult, Verdict, state_of
 
 

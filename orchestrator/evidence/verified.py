@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.evidence.bundle import MANIFEST, Manifest
-from orchestrator.evidence.examine import CHAIN, Finding
+from orchestrator.evidence.examine import CHAIN
+from orchestrator.evidence.finding import Finding
 from orchestrator.exit_codes import ExitCode
 from orchestrator.store.chain import Chained, Link
 

@@ -20,16 +20,14 @@ from orchestrator.evidence.bundle import (
 from orchestrator.evidence.examine import (
     CHAIN,
     SLACK,
-    Examined,
-    Finding,
     chain_findings,
     moment,
-    once,
-    read_record,
     run_findings,
     superseded,
 )
+from orchestrator.evidence.finding import Finding, once
 from orchestrator.evidence.measures import states
+from orchestrator.evidence.record import Examined, Original, read_record
 from orchestrator.evidence.verified import Verified, following
 from orchestrator.store.chain import Link, parse_canonical
 from orchestrator.store.timestamps import timestamp
@@ -80,7 +78,7 @@ def verify_bundle(
     records: list[Examined] = []
     faults = [
         *chain_findings(links, manifest.after.link, manifest.after.position + 1),
-        *_record_findings(read, links, records),
+        *_record_findings(read, links, records, kept_in(after)),
     ]
     place = {one.link.run: record_name(one.link.run) for one in records}
     faults += run_findings(records, manifest.environment, place)
@@ -92,6 +90,20 @@ def verify_bundle(
     if after is not None:
         findings += following(manifest, links, verify_bundle(after, allowed_signers, None, now))
     return Verified(file, tuple(findings), tuple(links), manifest, signed.key, signed.signer)
+
+
+def kept_in(bundle: Path | None) -> Original:
+    """The records of a bundle, each read when it is asked for."""
+
+    def original(run: int) -> str | None:
+        if bundle is None:
+            return None
+        for name, content in archive.read(bundle):
+            if name.partition("/")[2] == record_name(run):
+                return content.decode("utf-8", "replace")
+        return None
+
+    return original
 
 
 def _read(file: Path) -> _Read:
@@ -132,7 +144,9 @@ def _links(content: bytes) -> list[Link]:
     return links
 
 
-def _record_findings(read: _Read, links: list[Link], into: list[Examined]) -> Iterator[Finding]:
+def _record_findings(
+    read: _Read, links: list[Link], into: list[Examined], original: Original
+) -> Iterator[Finding]:
     gone = superseded(links)
     # A link that is there twice is told of once, with the chain.
     wanted = {record_name(link.run): link for link in links if link.position not in gone}
@@ -145,7 +159,7 @@ def _record_findings(read: _Read, links: list[Link], into: list[Examined]) -> It
             yield Finding(inside, "the record has no link: it was put in", 1, run_of_record(inside))
             continue
         text = content.decode("utf-8", "replace")
-        yield from read_record(link, text, inside, into, spelt=True)
+        yield from read_record(link, text, inside, into, original, spelt=True)
     for inside, link in wanted.items():
         yield Finding(inside, "the record is missing, its link is there", None, link.run)
 

@@ -3,17 +3,11 @@
 from datetime import datetime
 from pathlib import Path
 
-from orchestrator.evidence.examine import (
-    Examined,
-    Finding,
-    chain_findings,
-    once,
-    read_record,
-    run_findings,
-    superseded,
-)
+from orchestrator.evidence.examine import chain_findings, run_findings, superseded
+from orchestrator.evidence.finding import Finding, once
+from orchestrator.evidence.record import Examined, read_record
 from orchestrator.evidence.verified import Verified, still_holds
-from orchestrator.evidence.verify import verify_bundle
+from orchestrator.evidence.verify import kept_in, verify_bundle
 from orchestrator.store import Store
 from orchestrator.store.chain import FIRST
 
@@ -24,7 +18,7 @@ def verify_store(
     """Verify the store itself; with `after`, that it still holds what that bundle showed."""
     with store.chain.at_one_moment():
         links, numbers = store.chain.links(), store.chain.run_numbers()
-    gone = superseded(links)
+    gone, original = superseded(links), kept_in(after)
     findings = list(chain_findings(links, FIRST, 1, "links"))
     records: list[Examined] = []
     for link in links:
@@ -34,7 +28,7 @@ def verify_store(
         if text is None:
             findings.append(Finding(file, "the run was removed, its link is there", None, link.run))
             continue
-        findings += read_record(link, text, file, records)
+        findings += read_record(link, text, file, records, original)
     place = {one.link.run: _of_store(one.link.run) for one in records}
     findings += run_findings(records, store.environment, place)
     findings = once(findings)

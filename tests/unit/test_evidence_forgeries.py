@@ -182,7 +182,7 @@ BUNDLE: dict[str, tuple[Forge, list[str]]] = {
     ),
     "status of the run edited": (
         lambda f, w: f.edit_run(2, status="ok"),
-        [r"run-000002.jsonl:1: run 2: the run's own line was changed.*status ok"],
+        [r"run-000002.jsonl:1: run 2: the run's own line was changed.* · ok · "],
     ),
     "status of the run edited, by who can sign": (
         lambda f, w: f.edit_run(2, status="ok").rechain().resign(w.key),
@@ -579,11 +579,11 @@ STORE: dict[str, tuple[str, list[str]]] = {
     ),
     "operator edited": (
         "UPDATE runs SET who = 'bob' WHERE id = 2",
-        [r"record of run 2:1: run 2: the run's own line was changed, it says now: .*who bob"],
+        [r"record of run 2:1: run 2: the run's own line was changed, .*: run verify · bob · "],
     ),
     "back-dated": (
         "UPDATE runs SET started = '2026-01-01T00:00:00Z' WHERE id = 2",
-        [r"record of run 2:1: run 2: the run's own line was changed.*started 2026-01-01"],
+        [r"record of run 2:1: run 2: the run's own line was changed.* · 2026-01-01"],
     ),
     "name twice in the options": (
         """UPDATE runs SET options = '{"a":1,"a":2}' WHERE id = 2""",
@@ -665,6 +665,24 @@ def test_the_store_as_it_is_has_no_finding_and_holds_every_bundle(world: World) 
             verified = verify_store(store, None, after, now())
             assert verified.findings == ()
             assert verified.exit_code is ExitCode.OK
+
+
+def test_what_differs_is_told_with_a_bundle_that_kept_it(world: World, tmp_path: Path) -> None:
+    script = """
+        UPDATE checks SET verdict = 'holds' WHERE verdict = 'fails';
+        UPDATE runs SET who = 'bob' WHERE id = 2;
+        DELETE FROM recaps WHERE host = 'sysfab';
+    """
+    copy = tampered(world, tmp_path, script)
+    with Store.open(copy.store_directory, "lab") as store:
+        found = verify_store(store, None, world.first, now()).findings
+    assert [str(finding) for finding in found] == [
+        "record of run 1:8: run 1: a line is missing after this one (number 9): recap sysfab",
+        "record of run 2:1: run 2: run verify · alice · findings · 2026-03-01T22:25:30Z · "
+        "2026-03-01T22:30:30Z · 0123abc · : who was alice, is bob",
+        "record of run 2:5: run 2: check rbx7 · test_ssh.py::root_is_out · fails: "
+        "verdict was fails, is holds",
+    ]
 
 
 def test_a_store_that_was_begun_anew_does_not_hold_an_earlier_bundle(
