@@ -47,10 +47,13 @@ def states(records: Iterable[Examined]) -> dict[str, dict[str, Any]]:
 
 
 def measures_data(catalogue: Catalogue, records: Iterable[Examined]) -> list[dict[str, Any]]:
-    """All measures of the catalogue: what no run of the bundle has proven is unmeasured."""
+    """All measures of the catalogue: what no run of the bundle has proven is unmeasured.
+
+    Those follow that a check was once marked with, and that the catalogue does not know.
+    """
     seen = states(records)
     silent = {"state": str(state_of([])), "checks": []}
-    return [
+    known = [
         {
             "measure": measure.number,
             "title": measure.title,
@@ -60,3 +63,5 @@ def measures_data(catalogue: Catalogue, records: Iterable[Examined]) -> list[dic
         }
         for measure in catalogue
     ]
+    unknown = [number for number in seen if number not in catalogue]
+    return known + [{"measure": number, **seen[number]} for number in unknown]
