@@ -5,6 +5,7 @@ over three hosts is exported and verified, with how much memory. Times are of th
 a busy machine measures the same. Fails when one takes longer than it may.
 """
 
+import argparse
 import os
 import resource
 import shutil
@@ -23,8 +24,8 @@ from orchestrator.records import CheckResult, RunStatus, TaskResult, TaskStatus,
 from orchestrator.store import Store
 
 HOSTS = ("rbx7", "sysfab", "bastion")
-NIGHTS, TASKS, CHECKS = 365, 350, 80  # of a host, in a night
-LARGEST_LINK_MS, LARGEST_SECONDS, LARGEST_MB = 50.0, 60.0, 300
+TASKS, CHECKS = 350, 80  # of a host, in a night
+LARGEST_LINK_MS, LARGEST_SECONDS, LARGEST_MB = 50.0, 30.0, 300
 STARTED = datetime(2025, 1, 1, 2, tzinfo=UTC)
 
 
@@ -84,11 +85,11 @@ def timed(what: str, began: float) -> float:
     return seconds
 
 
-def year(directory: Path) -> float:
+def year(directory: Path, nights: int) -> float:
     """Export and verify a year; returns what the slowest of them took, in seconds."""
     environment = load_environment("lab")
     with Store.open(environment.store_directory, environment.name) as store:
-        for night in range(NIGHTS):
+        for night in range(nights):
             record(store, night, TASKS, CHECKS)
     key = directory / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
@@ -107,10 +108,13 @@ def year(directory: Path) -> float:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nights", type=int, default=365)
+    chosen = parser.parse_args()
     scratch = Path(tempfile.mkdtemp())
     os.environ["XDG_STATE_HOME"] = str(scratch / "state")
     try:
-        cost, slowest = link_cost(scratch), year(scratch)
+        cost, slowest = link_cost(scratch), year(scratch, chosen.nights)
     finally:
         shutil.rmtree(scratch)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
