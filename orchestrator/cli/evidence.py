@@ -7,6 +7,7 @@ import click
 
 from orchestrator.cli.options import OutputFile, environment_option, json_option
 from orchestrator.cli.terminal import console, print_json
+from orchestrator.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from orchestrator.evidence import Verified
@@ -67,13 +68,13 @@ def export_command(
         click.echo(exported.file)
         to = console(stderr=True)
         to.print(
-            f"{manifest.links} runs, {manifest.started} to {manifest.ended}: links "
+            f"{_count(manifest.links, 'link')}, {manifest.started} to {manifest.ended}: "
             f"{manifest.after.position + 1} to {manifest.until.position}"
         )
         to.print(f"SHA-256 {exported.sha256}")
         to.print(f"signed with {exported.verified.key}")
         _show_findings(exported.verified)
-    return 2 if exported.verified.findings else 0
+    return ExitCode.FINDINGS if exported.verified.findings else ExitCode.OK
 
 
 @command.command("verify")
@@ -130,7 +131,8 @@ def _show(verified: "Verified") -> None:
     links, manifest = verified.links, verified.manifest
     if not verified.findings:
         span = f", {manifest.started} to {manifest.ended}" if manifest else ""
-        click.echo(f"{verified.subject}: {len(links)} links, all as they were recorded{span}")
+        count = _count(len(links), "link")
+        click.echo(f"{verified.subject}: {count}, all as recorded{span}")
         if links:
             click.echo(f"last link: {links[-1].position} {links[-1].sha256}")
     if verified.later:
@@ -152,8 +154,11 @@ def _show_findings(verified: "Verified") -> None:
     for finding in verified.findings:
         click.echo(click.style("✗ ", fg="red") + str(finding))
     if verified.findings:
-        count = len(verified.findings)
-        click.echo(f"{verified.subject}: {count} finding{'s' if count > 1 else ''}", err=True)
+        click.echo(f"{verified.subject}: {_count(len(verified.findings), 'finding')}", err=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _as_data(verified: "Verified") -> dict[str, Any]:

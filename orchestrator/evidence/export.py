@@ -1,11 +1,13 @@
 """Export: a signed bundle of all that was recorded, or of what was since the last one."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from orchestrator import __version__
 from orchestrator.catalogue import load_catalogue
@@ -102,7 +104,12 @@ def export(
 
 
 def _scope(store: Store, *, since_last: bool) -> _Scope:
-    previous = _last_mark(store)
+    try:
+        previous = _last_mark(store)
+    except PasInfraError:
+        if since_last:
+            raise
+        previous = None
     after = previous if since_last and previous else _START
     with store.chain.at_one_moment():
         links, numbers = store.chain.links(after.position), store.chain.run_numbers()
@@ -117,10 +124,11 @@ def _scope(store: Store, *, since_last: bool) -> _Scope:
 
 
 def _last_mark(store: Store) -> Mark | None:
-    for run in store.runs(-1, EXPORT):
+    for run in store.runs(-1, EXPORT):  # all of them
         if run.status in _WRITTEN:
+            options: dict[str, Any] = {**run.options}
             try:
-                return Mark.from_data(dict(run.options)["last"])  # type: ignore[arg-type]
+                return Mark.from_data(options["last"])
             except (LookupError, TypeError, ValueError) as error:
                 raise PasInfraError(
                     f"what run {run.id} says of the last bundle was changed",
@@ -141,7 +149,8 @@ def _refuse_existing(file: Path) -> None:
 
 
 def _manifest(environment: Environment, run: Recorder, scope: _Scope, now: datetime) -> Manifest:
-    first = run.store.run(scope.links[0].run) if scope.links else None
+    first = scope.links[0]
+    record = examined(first, run.store.chain.record(first) or "")
     return Manifest(
         form=FORM,
         tool=f"pas-infra {__version__}",
@@ -151,7 +160,7 @@ def _manifest(environment: Environment, run: Recorder, scope: _Scope, now: datet
         commit=commit_of(project_root()),
         made=timestamp(now),
         run=run.id,
-        started=first.started if first else "",
+        started=record.run["started"] if record else "",
         ended=scope.links[-1].chained,
         links=len(scope.links),
         after=scope.after,
@@ -206,12 +215,11 @@ def _archive(file: Path, staged: Path, top: str, sums: dict[str, str], key: Path
             yield f"{top}/{name}", (staged / name).read_bytes()
 
     try:
-        opened = file.open("xb")
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise refusal(error) from error
     try:
-        with opened:
-            file.chmod(0o600)
+        with os.fdopen(descriptor, "wb") as opened:
             archive.write(opened, members())
     except BaseException:
         file.unlink()  # half a bundle is none

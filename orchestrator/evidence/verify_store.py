@@ -11,6 +11,8 @@ from orchestrator.evidence.verify import kept_in, verify_bundle
 from orchestrator.store import Store
 from orchestrator.store.chain import FIRST
 
+_ENOUGH = 1000
+
 
 def verify_store(
     store: Store, allowed_signers: Path | None, after: Path | None, now: datetime
@@ -33,7 +35,9 @@ def verify_store(
     findings += run_findings(records, store.environment, place)
     findings = once(findings)
     chained = {link.run for link in links}
-    removed = set(range(1, numbers.begun + 1)) - numbers.present - chained
+    # Where the highest number itself was forged, a few of the runs that it makes up are enough.
+    highest = min(numbers.begun, max(numbers.present | chained, default=0) + _ENOUGH)
+    removed = set(range(1, highest + 1)) - numbers.present - chained
     findings += [
         Finding(_of_store(run), "the run was removed, and its link with it", None, run)
         for run in sorted(removed)

@@ -221,16 +221,16 @@ def test_the_commands_as_they_are_typed(
     assert run(["evidence", "export", "--key", str(key)]) == 0
     said = capsys.readouterr()
     assert said.out == "evidence-lab-1-3.tar.gz\n"
-    assert "3 runs, 2026-03-01T22:15:30Z to 2026-03-01T22:40:30Z: links 1 to 3" in said.err
+    assert "3 links, 2026-03-01T22:15:30Z to 2026-03-01T22:40:30Z: 1 to 3" in said.err
     bundle = said.out.strip()
     assert run(["evidence", "verify", bundle, "--allowed-signers", str(signers)]) == 0
     said = capsys.readouterr()
-    assert "3 links, all as they were recorded" in said.out
+    assert "3 links, all as recorded" in said.out
     assert "signed by auditee@example.org with SHA256:" in said.out
     assert run(["evidence", "verify", bundle]) == 4, "nobody said who may sign"
     assert "give --allowed-signers" in capsys.readouterr().err
     assert run(["evidence", "verify", "--after", bundle]) == 0
-    assert "4 links, all as they were recorded" in capsys.readouterr().out
+    assert "4 links, all as recorded" in capsys.readouterr().out
     forged = Forger.of(Path(bundle)).edit("records/run-000002.jsonl", "fails", "holds")
     file = str(forged.write(tmp_path / "forged.tar.gz"))
     assert run(["evidence", "verify", file, "--allowed-signers", str(signers), "--json"]) == 2

@@ -608,6 +608,13 @@ STORE: dict[str, tuple[str, list[str]]] = {
     "run removed": (
         "DELETE FROM runs WHERE id = 2", [r"record of run 2: run 2: the run was removed, its link"]
     ),
+    "first run removed": (
+        "DELETE FROM runs WHERE id = 1", [r"record of run 1: run 1: the run was removed, its link"]
+    ),
+    "export edited": (
+        """UPDATE runs SET options = '{"last":"none"}' WHERE id = 7""",
+        [r"record of run 7:1: run 7: the run's own line was changed"],
+    ),
     "run removed with its link": (
         "DELETE FROM runs WHERE id = 2; DELETE FROM links WHERE run_id = 2",
         [r"links:2: run 3: link 2 is missing before this one",
@@ -663,7 +670,15 @@ def test_a_forged_store_is_told_by_what_was_forged(
 
 
 @pytest.mark.parametrize(
-    "forgery", ["verdict edited", "run removed", "run removed with its link", "run put in"]
+    "forgery",
+    [
+        "verdict edited",
+        "run removed",
+        "first run removed",
+        "run removed with its link",
+        "run put in",
+        "export edited",
+    ],
 )
 def test_an_export_of_a_forged_store_shows_it(world: World, tmp_path: Path, forgery: str) -> None:
     copy = tampered(world, tmp_path, STORE[forgery][0])
@@ -673,6 +688,13 @@ def test_an_export_of_a_forged_store_shows_it(world: World, tmp_path: Path, forg
     with Store.open(copy.store_directory, "lab") as store:
         last = store.runs(1)[0]
     assert (last.command, str(last.status)) == ("evidence export", "findings")
+
+
+def test_where_the_last_bundle_ended_is_not_guessed(world: World, tmp_path: Path) -> None:
+    copy = tampered(world, tmp_path, STORE["export edited"][0])
+    with pytest.raises(PasInfraError, match="run 7 says of the last bundle was changed") as caught:
+        export(copy, world.key, tmp_path / "bundle.tar.gz", since_last=True)
+    assert "without --since-last" in str(caught.value.next_step)
 
 
 def test_the_store_as_it_is_has_no_finding_and_holds_every_bundle(world: World) -> None:
