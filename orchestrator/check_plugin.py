@@ -4,6 +4,7 @@ A check that is skipped is *unmeasured*, with its reason: silence is never a pas
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ def directory(request: pytest.FixtureRequest) -> Path:
     if not isinstance(given, Path):
         raise pytest.UsageError("checks of registers need an environment: run `pas-infra verify`")
     return given
+
+
+@pytest.fixture
+def register_holds(
+    directory: Path, record_property: Callable[[str, object], None]
+) -> Callable[[str, str], None]:
+    """Judges a check of a register by its definition: its register and its name."""
+    # Asked for here only: no host needs the registers.
+    from orchestrator.registers.checks import register_holds as judged
+
+    return lambda register, check: judged(directory, register, check, record_property)
 
 
 @pytest.hookimpl(hookwrapper=True)

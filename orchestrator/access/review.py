@@ -4,14 +4,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from orchestrator.environment.lines import read
+from orchestrator.environment.register_definitions import register_definition
 from orchestrator.environment.registers import Entry, append, read_register
-from orchestrator.environment.shape import shape_problems
+from orchestrator.environment.shape import departures
 from orchestrator.errors import ConfigurationInvalid, PasInfraError
 
-REGISTER: Literal["access_reviews"] = "access_reviews"
+REGISTER: Final = "access_reviews"
 Choice = Literal["keep", "change", "revoke"]
 
 
@@ -67,7 +68,7 @@ def read_decisions(file: Path) -> list[Decision]:
     """
     document, problems = read(file)
     if document is not None:
-        problems += shape_problems(document, REGISTER, within=("items", "properties", "decisions"))
+        problems += departures(document, register_definition(REGISTER).fields["decisions"])
     if document is None or problems:
         raise ConfigurationInvalid(problems)
     entries: Any = document.data

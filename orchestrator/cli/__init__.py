@@ -32,6 +32,7 @@ COMMANDS = {
     "flows": "Show the flow matrix beside what the hosts listen on and let through.",
     "certs": "List every certificate on the hosts, and when it ends.",
     "vulns": "Show the vulnerabilities that are open on the hosts, and decide on them.",
+    "register": "Show, add to, review and check the registers.",
     "history": "Show the recorded runs of an environment.",
     "evidence": "Hand what was recorded to an auditor, signed; find what was changed since.",
     "measures": "Show the measures, and the roles and checks behind each.",

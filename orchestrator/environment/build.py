@@ -60,6 +60,7 @@ def build_environment(
         flows=build_flows(documents["flows"]) if "flows" in documents else None,
         clients=build_clients(documents["clients"]) if "clients" in documents else (),
         secrets=secret_variables(inventory),
+        registers_as_of=_day(declared.get("registers_as_of")),
     )
 
 
@@ -72,6 +73,10 @@ def vault_of(declared: Document) -> Vault | None:
     if isinstance(command, list) and command:
         return Vault(None, tuple(str(word) for word in command))
     return None
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 def _vulnerability_data(declared: Any) -> VulnerabilityData:

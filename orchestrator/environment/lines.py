@@ -11,6 +11,8 @@ from orchestrator.errors import Problem
 
 Keys = tuple[str | int, ...]
 
+# The same nodes, from libyaml where it is there: registers grow.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 VAULT_HEADER = "$ANSIBLE_VAULT"
 _PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null")}
 _VAULT_TAGS = {"!vault", "!vault-encrypted"}
@@ -69,7 +71,7 @@ def read_text(file: Path) -> tuple[str | None, list[Problem]]:
 def parse(file: Path, text: str, *, secret: bool = False) -> tuple[Document | None, list[Problem]]:
     """The document in `text`, and every fault of its YAML; no document when it does not parse."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_LOADER)
         reader = _Reader(file, secret=secret)
         data = None if root is None else reader.read(root, (), ())
     except yaml.MarkedYAMLError as error:

@@ -209,6 +209,12 @@ def _kind_problems(declared: Document, lab: Document | None) -> Iterator[Problem
             "an environment of kind production has no lab",
             "remove lab.yml, or set `kind: lab` in environment.yml",
         )
+    if kind == "production" and "registers_as_of" in declared.mapping():
+        yield declared.problem(
+            ("registers_as_of",),
+            "the registers of a production are judged as of today",
+            "remove `registers_as_of`: it is for a lab, whose registers are examples",
+        )
     if kind == "lab" and lab is None and not (declared.file.parent / "lab.yml").exists():
         yield declared.problem(
             ("kind",), "an environment of kind lab needs a lab.yml", "write it, or correct `kind`"

@@ -274,6 +274,8 @@ class Environment:
     flows: FlowMatrix | None = None
     clients: tuple[Client, ...] = ()
     secrets: SecretVariables = field(default_factory=SecretVariables)
+    # The day on which a lab's registers, which are examples, are judged; None for today.
+    registers_as_of: date | None = None
 
     def host(self, name: str) -> Host:
         """The host `name`; raises PasInfraError when the environment has none of that name."""

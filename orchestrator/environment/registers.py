@@ -1,26 +1,75 @@
 """Registers: `registers/<name>.yml`, dated entries that are only ever added to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import yaml
 
 from orchestrator.environment.lines import Document, parse, read
-from orchestrator.environment.shape import shape_problems
+from orchestrator.environment.register_definitions import (
+    RegisterDefinition,
+    register_definition,
+    register_definitions,
+)
+from orchestrator.environment.register_names import known_names, reference_problems
+from orchestrator.environment.shape import departures
 from orchestrator.environment.spelling import remedy
 from orchestrator.environment.writing import replace_text
 from orchestrator.errors import ConfigurationInvalid, Problem
 
-RegisterName = Literal["access_reviews", "vulnerabilities", "workstation_attestations"]
 Entry = Mapping[str, Any]
 
-_NAMES: tuple[RegisterName, ...] = get_args(RegisterName)
 _FOLDER = "registers"
 
 
-def read_register(directory: Path, name: RegisterName) -> tuple[Entry, ...]:
+@dataclass(frozen=True)
+class Recorded:
+    """An entry as it stands: its number in the file, from 1, and its line."""
+
+    number: int
+    line: int | None
+    data: Entry
+
+
+@dataclass(frozen=True)
+class Register:
+    """A register of an environment, oldest entry first; `file` need not exist."""
+
+    definition: RegisterDefinition
+    file: Path
+    entries: tuple[Recorded, ...]
+
+    @property
+    def environment(self) -> str:
+        """The name of the environment that it belongs to."""
+        return self.file.parent.parent.name
+
+    def standing(self, today: date) -> tuple[Recorded, ...]:
+        """What counts on a day: no corrected entry, of each key the last, nothing that has ended.
+
+        In the order in which the keys were first entered.
+        """
+        corrected = {entry.data.get("corrects") for entry in self.entries}
+        last: dict[object, Recorded] = {}
+        for entry in self.entries:
+            if entry.number not in corrected:
+                last[self.key_of(entry)] = entry
+        return tuple(
+            entry
+            for entry in last.values()
+            if "ended" not in entry.data or date.fromisoformat(entry.data["ended"]) > today
+        )
+
+    def key_of(self, entry: Recorded) -> object:
+        """What an entry is about: later ones about the same take its place."""
+        key = self.definition.key
+        return tuple(str(entry.data.get(field)) for field in key) if key else entry.number
+
+
+def read_register(directory: Path, name: str) -> tuple[Entry, ...]:
     """The entries of an environment's register, oldest first; none when there is no file.
 
     Raises ConfigurationInvalid with every problem of the file.
@@ -30,24 +79,55 @@ def read_register(directory: Path, name: RegisterName) -> tuple[Entry, ...]:
         return ()
     document, problems = read(file)
     if document is not None:
-        problems += _document_problems(document, name, date.today())
+        problems += _document_problems(document, register_definition(name), date.today())
     if document is None or problems:
         raise ConfigurationInvalid(problems)
     return tuple(_entries(document))
 
 
-def append(directory: Path, name: RegisterName, entry: Entry, *, today: date) -> Path:
+def read_registers(directory: Path, today: date) -> Mapping[str, Register]:
+    """Every register, also those without an entry.
+
+    Raises ConfigurationInvalid with every problem of every file.
+    """
+    problems = list(register_problems(directory, today))
+    if problems:
+        raise ConfigurationInvalid(problems)
+    documents, _ = _documents(directory)
+    return {
+        name: Register(definition, register_file(directory, name), _recorded(documents.get(name)))
+        for name, definition in register_definitions().items()
+    }
+
+
+def append(
+    directory: Path,
+    name: str,
+    entry: Entry,
+    *,
+    today: date,
+    declared: Mapping[str, Collection[str]] | None = None,
+) -> Path:
     """Add an entry to a register, which is made when it is the first; returns the file.
 
-    What stands there is kept as it is, comments included. Raises ConfigurationInvalid, and writes
-    nothing, when the register would not be valid with it.
+    What stands there is kept as it is, comments included. `declared` is what the environment has
+    today, such as its hosts: the new entry may name nothing else, though older ones may. Raises
+    ConfigurationInvalid, and writes nothing, when the register would not be valid with it.
     """
+    definition = register_definition(name)
     file = register_file(directory, name)
     before = file.read_text("utf-8").rstrip() if file.exists() else "---"
     after = f"{before}\n{_as_yaml(entry)}"
     document, problems = parse(file, after)
     if document is not None:
-        problems += _document_problems(document, name, today)
+        problems += _document_problems(document, definition, today)
+    if document is not None and not problems:
+        known = known_names(directory, _documents(directory)[0] | {name: document})
+        problems += reference_problems(document, definition, known)
+        last = len(_entries(document)) - 1
+        problems += reference_problems(
+            document, definition, declared or {}, keyword="x-declared", only=last
+        )
     if problems:
         raise ConfigurationInvalid(problems)
     file.parent.mkdir(exist_ok=True)
@@ -55,30 +135,56 @@ def append(directory: Path, name: RegisterName, entry: Entry, *, today: date) ->
     return file
 
 
-def register_file(directory: Path, name: RegisterName) -> Path:
+def register_file(directory: Path, name: str) -> Path:
     """Where a register of the environment in `directory` lies."""
     return directory / _FOLDER / f"{name}.yml"
 
 
 def register_problems(directory: Path, today: date) -> Iterator[Problem]:
     """Every fault of every register of the environment in `directory`."""
+    definitions = register_definitions()
     for file in sorted((directory / _FOLDER).glob("[!.]*")):
-        name = next((name for name in _NAMES if file.name == f"{name}.yml"), None)
-        if name is None:
-            known = [f"{name}.yml" for name in _NAMES]
-            next_step = remedy(file.name, known, f"a register is one of: {', '.join(known)}")
+        if file.suffix != ".yml" or file.stem not in definitions:
+            files = [f"{name}.yml" for name in definitions]
+            next_step = remedy(file.name, files, "`pas-infra register list` shows those there are")
             yield Problem(file, None, "there is no register of this name", next_step)
-            continue
-        document, problems = read(file)
-        yield from problems
-        if document is not None:
-            yield from _document_problems(document, name, today)
+    documents, faults = _documents(directory)
+    yield from faults
+    sound: dict[str, Document] = {}
+    for name, document in documents.items():
+        found = _document_problems(document, definitions[name], today)
+        yield from found
+        if not found:
+            sound[name] = document
+    # What stands in a file with faults of its own may be what another one names.
+    if len(sound) == len(documents) and not faults:
+        known = known_names(directory, documents)
+        for name, document in documents.items():
+            yield from reference_problems(document, definitions[name], known)
 
 
-def _document_problems(document: Document, name: RegisterName, today: date) -> list[Problem]:
+def _documents(directory: Path) -> tuple[dict[str, Document], list[Problem]]:
+    documents, problems = {}, []
+    for name in register_definitions():
+        file = register_file(directory, name)
+        if file.exists():
+            document, found = read(file)
+            problems += found
+            if document is not None:
+                documents[name] = document
+    return documents, problems
+
+
+def _document_problems(
+    document: Document, definition: RegisterDefinition, today: date
+) -> list[Problem]:
     if document.data is None:
         return []
-    return shape_problems(document, name) or list(_date_problems(document, today))
+    return departures(document, definition.schema) or [
+        *_date_problems(document, today),
+        *_repetitions(document),
+        *_corrections(document),
+    ]
 
 
 def _date_problems(document: Document, today: date) -> Iterator[Problem]:
@@ -95,6 +201,37 @@ def _date_problems(document: Document, today: date) -> Iterator[Problem]:
                 f"the entry is of {day}, the one before it of {days[index - 1]}",
                 "keep the entries in the order of their dates, new ones at the end",
             )
+
+
+def _repetitions(document: Document) -> Iterator[Problem]:
+    entries = _entries(document)
+    for index, entry in enumerate(entries):
+        first = entries.index(entry)
+        if first != index:
+            line = document.line((first,))
+            yield document.problem(
+                (index,), f"the entry repeats entry {first + 1} (line {line})", "remove one of them"
+            )
+
+
+def _corrections(document: Document) -> Iterator[Problem]:
+    for index, entry in enumerate(_entries(document)):
+        corrected = entry.get("corrects")
+        if corrected is not None and corrected > index:
+            yield document.problem(
+                (index, "corrects"),
+                f"entry {index + 1} corrects entry {corrected}, which is no earlier one",
+                "give the number that `pas-infra register show` shows of the entry",
+            )
+
+
+def _recorded(document: Document | None) -> tuple[Recorded, ...]:
+    if document is None:
+        return ()
+    return tuple(
+        Recorded(index + 1, document.line((index,)), entry)
+        for index, entry in enumerate(_entries(document))
+    )
 
 
 def _entries(document: Document) -> Sequence[Any]:

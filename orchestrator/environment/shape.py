@@ -1,7 +1,8 @@
 """The shape of the files that people write: JSON Schemas, and their errors in plain words."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,19 +13,17 @@ from orchestrator.environment.spelling import remedy
 from orchestrator.errors import Problem
 
 if TYPE_CHECKING:
+    from jsonschema import FormatChecker
     from jsonschema.exceptions import ValidationError
 
 SchemaName = Literal[
-    "access_reviews",
     "clients",
     "environment",
     "flows",
     "hosts",
     "lab",
     "people",
-    "vulnerabilities",
     "waivers",
-    "workstation_attestations",
 ]
 
 _KINDS = {
@@ -46,24 +45,35 @@ def schema(name: SchemaName) -> Mapping[str, Any]:
     return found
 
 
-def shape_problems(
-    document: Document, name: SchemaName, *, within: Sequence[str] = ()
-) -> list[Problem]:
-    """Every way in which the document departs from its schema.
+def shape_problems(document: Document, name: SchemaName) -> list[Problem]:
+    """Every way in which the document departs from the schema of its name."""
+    return departures(document, schema(name))
 
-    `within` leads to the part of the schema that the document is an instance of.
-    """
+
+def departures(document: Document, rules: Mapping[str, Any]) -> list[Problem]:
+    """Every way in which the document departs from a JSON Schema."""
     from jsonschema import Draft202012Validator
 
-    rules = schema(name)
-    for step in within:
-        rules = rules[step]
-    validator = Draft202012Validator(rules, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    validator = Draft202012Validator(rules, format_checker=_formats())
     return [
         problem
         for error in validator.iter_errors(document.data)
         for problem in _in_words(document, error)
     ]
+
+
+@cache
+def _formats() -> "FormatChecker":
+    """The formats of JSON Schema, and `moment`: a time whose offset is said."""
+    from jsonschema import FormatChecker
+
+    checker = FormatChecker()
+
+    @checker.checks("moment", raises=ValueError)
+    def is_moment(value: object) -> bool:
+        return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+    return checker
 
 
 def kind_of(value: object) -> str:

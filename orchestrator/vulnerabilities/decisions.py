@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Final
 
 from orchestrator.environment.registers import Entry, append, read_register
 from orchestrator.errors import PasInfraError
 
-REGISTER: Literal["vulnerabilities"] = "vulnerabilities"
+REGISTER: Final = "vulnerabilities"
 DECISIONS = ("accept", "mitigate", "patch", "close")
 
 
