@@ -29,7 +29,7 @@ HOST = "198.18.0.11"
 WORKSTATION = "198.18.0.21"
 PROVIDER = "/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so"
 SEED = bytes(range(20))
-PASSWORD = "Rk7-wTz2.qLm9_xB"  # noqa: S105 - of an account that is made for the test
+PASSWORD = "Rk7-wTz2.qLm9_xB"  # noqa: S105 - no secret: the account is made here
 REFUSED = "Permission denied"
 
 # With the PIN asked for, without, and two that lie in no token.
