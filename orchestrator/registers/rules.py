@@ -5,7 +5,7 @@ as it says. A rule raises NothingToJudge where there is nothing that it could be
 """
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -113,6 +113,16 @@ def satisfies(
                 shown = "missing" if value is None else _shown(value)
                 ought = "" if wanted == "any" else f", not {_shown(wanted)}"
                 yield Fault(entry, f"`{field}` is {shown}{ought}", add(register))
+
+
+def present(register: Register, facts: Facts, *, fields: Sequence[str]) -> Iterator[Fault]:
+    """The persons in the fields have not left."""
+    known = facts.names["persons"]
+    for entry in facts.standing(register.definition.name):
+        for field in fields:
+            person = entry.data.get(field)
+            if person and person not in known:
+                yield Fault(entry, f"`{field}` is {person}, who has left", add(register))
 
 
 def in_time(

@@ -106,6 +106,12 @@ def test_data_protection_roles_every_processing_is_assigned(register_holds: Hold
     register_holds("data_protection_roles", "every_processing_is_assigned")
 
 
+@pytest.mark.pas("2.1.2")
+def test_data_protection_roles_are_of_somebody_present(register_holds: Holds) -> None:
+    """Whoever answers for a processing is still there."""
+    register_holds("data_protection_roles", "are_of_somebody_present")
+
+
 @pytest.mark.pas("13.4.2")
 def test_data_subject_requests_are_answered_in_time(register_holds: Holds) -> None:
     """Every request of a data subject was answered within a month (GDPR, article 12)."""
@@ -412,6 +418,12 @@ def test_removable_media_is_reviewed(register_holds: Holds) -> None:
     register_holds("removable_media", "is_reviewed")
 
 
+@pytest.mark.pas("4.4.1")
+def test_removable_media_are_of_somebody_present(register_holds: Holds) -> None:
+    """Whoever keeps a medium is still there."""
+    register_holds("removable_media", "are_of_somebody_present")
+
+
 @pytest.mark.pas("1.3.2")
 def test_risk_acceptances_every_risk_is_accepted(register_holds: Holds) -> None:
     """What remains of every risk was formally accepted."""
@@ -436,6 +448,12 @@ def test_risks_is_reviewed(register_holds: Holds) -> None:
     register_holds("risks", "is_reviewed")
 
 
+@pytest.mark.pas("1.3.1")
+def test_risks_are_of_somebody_present(register_holds: Holds) -> None:
+    """Whoever answers for a risk is still there."""
+    register_holds("risks", "are_of_somebody_present")
+
+
 @pytest.mark.pas("2.1.1")
 def test_roles_every_owner_is_named(register_holds: Holds) -> None:
     """Every role that owns a measure is held by somebody."""
@@ -446,6 +464,12 @@ def test_roles_every_owner_is_named(register_holds: Holds) -> None:
 def test_roles_is_reviewed(register_holds: Holds) -> None:
     """The organisation was reviewed in the last twelve months."""
     register_holds("roles", "is_reviewed")
+
+
+@pytest.mark.pas("2.1.1")
+def test_roles_are_of_somebody_present(register_holds: Holds) -> None:
+    """Whoever holds a role, or deputises, is still there."""
+    register_holds("roles", "are_of_somebody_present")
 
 
 @pytest.mark.pas("3.1.1")

@@ -68,6 +68,10 @@ LEFT = (
   ended: 2026-11-24
 """
 )
+GONE = "".join(
+    ENTRY + f"  person: {name}\n  name: N\n  function: F\n  employer: E\n  ended: 2026-11-25\n"
+    for name in ("clemaire", "dnguyen", "epetit")
+)
 OPEN_INCIDENT = """\
 - date: 2026-11-24
   by: laboratoire
@@ -128,6 +132,11 @@ TAMPERINGS: dict[str, Tampering] = {
         "personnel", "", LEFT,
         ["personnel.everybody_with_an_account_is_known", "assets.leavers_have_nothing"],
         "bdurand has left, and stands in people.yml"),
+    "who answered has left": Tampering(
+        "personnel", "", GONE,
+        [f"{name}.are_of_somebody_present"
+         for name in ("data_protection_roles", "removable_media", "risks", "roles")],
+        "`person` is dnguyen, who has left"),
     "nothing handed out": Tampering(
         "assets", "person: bdurand", "person: amartin", ["assets.everybody_is_asked"]),
     "no RSSI": Tampering("roles", "role: RSSI", "role: RSI",
