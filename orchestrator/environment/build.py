@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.environment.clients import build_clients
+from orchestrator.environment.commitments import Commitments
 from orchestrator.environment.flows import build_flows
 from orchestrator.environment.inventory import Inventory, Setting, visible_groups
 from orchestrator.environment.lines import Document
@@ -60,6 +61,7 @@ def build_environment(
         flows=build_flows(documents["flows"]) if "flows" in documents else None,
         clients=build_clients(documents["clients"]) if "clients" in documents else (),
         secrets=secret_variables(inventory),
+        commitments=Commitments(**declared.get("commitments", {})),
         registers_as_of=_day(declared.get("registers_as_of")),
     )
 

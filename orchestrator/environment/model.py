@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
+from orchestrator.environment.commitments import STANDARD, Commitments
 from orchestrator.environment.flow_matrix import FlowMatrix
 from orchestrator.environment.secret_variables import SecretVariables
 from orchestrator.environment.ssh_keys import PublicKey
@@ -276,6 +277,8 @@ class Environment:
     secrets: SecretVariables = field(default_factory=SecretVariables)
     # The day on which a lab's registers, which are examples, are judged; None for today.
     registers_as_of: date | None = None
+    commitments: Commitments = STANDARD
+    registers_as_of: date | None = None  # the day on which a lab's are judged; None: today
 
     def host(self, name: str) -> Host:
         """The host `name`; raises PasInfraError when the environment has none of that name."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from orchestrator.environment.register_definitions import RegisterCheck
 from orchestrator.environment.registers import Recorded, Register
@@ -22,6 +23,8 @@ RULES: Mapping[str, Rule] = {
         own_rules.located,
     )
 }  # fmt: skip
+
+_TIMES = ("hours", "days")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def judge(facts: Facts, register: Register, check: RegisterCheck) -> Judgement:
     """What a check says of a register."""
     name = register.definition.name
     try:
-        faults = list(RULES[check.rule](register, facts, **check.parameters))
+        faults = list(RULES[check.rule](register, facts, **_parameters(check, facts)))
     except NothingToJudge as nothing:
         return Judgement(name, check, Verdict.UNMEASURED, reason=str(nothing))
     findings = tuple(
@@ -97,6 +100,16 @@ def states(facts: Facts, names: Iterable[str] = ()) -> Sequence[RegisterState]:
     """The state of the registers named, or of all."""
     chosen = list(names) or list(facts.registers)
     return [_state(facts, facts.registers[name]) for name in chosen]
+
+
+def _parameters(check: RegisterCheck, facts: Facts) -> Mapping[str, Any]:
+    """The check's parameters; a time that has a name is one of the environment's commitments."""
+    return {
+        name: getattr(facts.environment.commitments, value)
+        if name in _TIMES and isinstance(value, str)
+        else value
+        for name, value in check.parameters.items()
+    }
 
 
 def _state(facts: Facts, register: Register) -> RegisterState:

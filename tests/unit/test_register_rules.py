@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.environment import Environment, load_environment
+from orchestrator.environment.commitments import Commitments
 from orchestrator.environment.register_definitions import register_definitions
 from orchestrator.environment.registers import read_registers
 from orchestrator.paths import project_root
@@ -285,8 +286,12 @@ def judged(lab: Environment, tmp_path: Path) -> Callable[[date], list[Judgement]
         shutil.copytree(lab.directory / folder, tmp_path / folder)
     shutil.copy(lab.directory / "people.yml", tmp_path)
 
-    def judge_on(day: date) -> list[Judgement]:
-        copy = replace(lab, directory=tmp_path)
+    def judge_on(
+        day: date, commitments: Commitments | None = None, *, reviewed: bool = True
+    ) -> list[Judgement]:
+        if not reviewed:
+            (tmp_path / "registers/register_reviews.yml").unlink()
+        copy = replace(lab, directory=tmp_path, commitments=commitments or lab.commitments)
         now = datetime.combine(day, time(12), UTC)
         facts = gather(copy, read_registers(tmp_path, LATER), now)
         return [judgement for state in states(facts) for judgement in state.judgements]
@@ -346,6 +351,18 @@ def test_a_document_that_is_not_the_approved_one(
     assert (1, "pqssi: documents/pqssi.md is not the one that was approved") in said
     assert (3, "charte: documents/charte.md is missing") in said
     assert {one.line for one in findings(found)} == {3, 25}
+
+
+def test_times_are_those_that_the_contract_promises(
+    lab: Environment, judged: Callable[..., list[Judgement]]
+) -> None:
+    assert failing(judged(AS_OF, Commitments(incident_hours=6, breach_hours=6))) == set()
+    strict = Commitments(incident_hours=5, breach_hours=4, change_days=22)
+    assert failing(judged(AS_OF, strict)) == set()  # late, and reviewed since
+    assert failing(judged(date(2026, 11, 23), strict, reviewed=False)) >= {
+        "incidents.clients_are_told", "personal_data_breaches.clients_are_told",
+        "changes.are_announced",
+    }  # fmt: skip
 
 
 def test_a_cumulation_may_be_accepted_as_a_risk(
