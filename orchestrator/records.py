@@ -13,6 +13,7 @@ class TaskStatus(StrEnum):
     OK = "ok"
     CHANGED = "changed"
     SKIPPED = "skipped"
+    BLIND = "blind"  # left out since check mode cannot say what it would do
     FAILED = "failed"
     UNREACHABLE = "unreachable"
     IGNORED = "ignored"  # failed, but the play says to go on (`ignore_errors`)
@@ -20,11 +21,21 @@ class TaskStatus(StrEnum):
 
 
 @dataclass(frozen=True)
+class Touched:
+    """An object that a task changed: `file` and `/etc/issue`, and its own part of the diff."""
+
+    kind: str
+    name: str
+    diff: str = ""
+
+
+@dataclass(frozen=True)
 class TaskResult:
     """One task on one host, free of secrets.
 
     `diff` is a unified diff or "" (censored tasks have none); `duration` is in seconds; `role` is
-    "" for a task that belongs to no role; `path` is `file:line` of the task.
+    "" for a task that belongs to no role; `path` is `file:line` of the task. `touched` is what it
+    changed, as far as its module says; the store does not keep that.
     """
 
     host: str
@@ -39,6 +50,7 @@ class TaskResult:
     path: str = ""
     censored: bool = False
     handler: bool = False
+    touched: tuple[Touched, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,59 @@ def state_of(verdicts: Sequence[Verdict]) -> MeasureState:
     if not found or Verdict.UNMEASURED in found:
         return MeasureState.UNMEASURED
     return MeasureState.WAIVED if Verdict.WAIVED in found else MeasureState.KEPT
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A finding of drift as one run saw it, and what was known of it then.
+
+    `first_seen` (ISO 8601 in UTC) and `new` are the store's: since when it was seen by every look,
+    and whether this one was the first. `cause` is `pending`, `corrective` or `unknown`, `because`
+    says why; `accepted_until` is the last day of the waiver that holds, "" without one.
+    """
+
+    identity: str
+    host: str
+    kind: str
+    object_kind: str
+    name: str
+    eye: str
+    severity: int
+    measures: tuple[str, ...]
+    seen: str
+    role: str
+    checks: tuple[str, ...]
+    cause: str
+    because: str
+    accepted_until: str = ""
+    first_seen: str = ""
+    new: bool = False
+
+    @property
+    def object(self) -> str:
+        """The object as people read it: `file /etc/issue`."""
+        return f"{self.object_kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class HostDrift:
+    """What one run of drift says of one host.
+
+    `findings` counts those that nobody accepted, `new` and `pending` are some of them; `blind` is
+    what should have been looked at and could not; `coverage` is the percentage that was; `why` says
+    what makes it incomplete; `seconds` is how long the run took.
+    """
+
+    host: str
+    complete: bool
+    findings: int
+    new: int
+    pending: int
+    accepted: int
+    blind: int
+    coverage: float
+    seconds: float
+    why: tuple[str, ...] = ()
 
 
 class RunStatus(StrEnum):

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.catalogue import measure_of
-from orchestrator.records import HostRecap, TaskResult, TaskStatus
+from orchestrator.engine.objects import object_of, target_of
+from orchestrator.records import HostRecap, TaskResult, TaskStatus, Touched
 
 _STATUS_OF_EVENT = {
     "runner_on_ok": TaskStatus.OK,
@@ -27,16 +28,20 @@ _LOOKS = 500  # into the ledger, for one entry
 
 @dataclass
 class Ledger:
-    """What `pas_infra_ledger` wrote: each task's tags, and whether censored results changed."""
+    """What `pas_infra_ledger` wrote: tags, changes that are censored, skips due to check mode."""
 
     tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     handlers: set[str] = field(default_factory=set)
     censored_changed: dict[tuple[str, str], bool] = field(default_factory=dict)
+    skipped_blind: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def read(self, lines: Iterable[str]) -> None:
         """Take over the lines that were added since the last call."""
         for line in lines:
             entry = json.loads(line)
+            if "blind" in entry:
+                self.skipped_blind[entry["host"], entry["task"]] = entry["blind"]
+                continue
             if "host" in entry:
                 self.censored_changed[entry["host"], entry["task"]] = entry["changed"]
                 continue
@@ -59,6 +64,7 @@ class EventReader:
         self._refresh = refresh
         self._redact = redact
         self._item_diffs: dict[tuple[str, str], list[str]] = {}
+        self._items_touched: dict[tuple[str, str], list[Touched]] = {}
         self._item_messages: dict[tuple[str, str], list[str]] = {}
         self._items_done: Counter[tuple[str, str]] = Counter()
         self.results: list[TaskResult] = []
@@ -97,8 +103,9 @@ class EventReader:
         result = data.get("res") or {}
         if result.get("diff"):
             self._item_diffs.setdefault(key, []).append(
-                render_diff(result["diff"], _target(result))
+                render_diff(result["diff"], target_of(result))
             )
+        self._items_touched.setdefault(key, []).extend(self._touched(_action(data), result))
         self._items_done[key] += kind == "runner_item_on_ok"
         if kind == "runner_item_on_failed":
             self._item_messages.setdefault(key, []).append(str(result.get("msg", "")))
@@ -109,13 +116,18 @@ class EventReader:
         self._read_up_to(self._ledger.tags, task_id)
         if kind == "runner_on_ok" and "censored" in content:
             self._read_up_to(self._ledger.censored_changed, (host, task_id))
+        if kind == "runner_on_skipped":
+            self._read_up_to(self._ledger.skipped_blind, (host, task_id))
         tags = self._ledger.tags.get(task_id, ())
         diffs = self._item_diffs.pop((host, task_id), [])
         if not diffs and content.get("diff"):
-            diffs = [render_diff(content["diff"], _target(content))]
+            diffs = [render_diff(content["diff"], target_of(content))]
         messages = self._item_messages.pop((host, task_id), [])
         censored = "censored" in content
-        action = data.get("resolved_action") or data.get("task_action", "")
+        action = _action(data)
+        touched = self._items_touched.pop((host, task_id), None)
+        if touched is None:
+            touched = self._touched(action, content)
         if action in _INCLUDES and kind == "runner_on_ok":
             self.more_ok[host] += max(self._items_done.pop((host, task_id), 1) - 1, 0)
         return TaskResult(
@@ -131,7 +143,16 @@ class EventReader:
             path=data.get("task_path", ""),
             censored=censored,
             handler=task_id in self._ledger.handlers,
+            touched=tuple(touched),
         )
+
+    def _touched(self, action: str, content: Mapping[str, Any]) -> list[Touched]:
+        """What a result, or an item of one, changed; nothing of one that is censored."""
+        found = object_of(action, content)
+        if found is None or not content.get("changed") or "censored" in content:
+            return []
+        diff = render_diff(content.get("diff"), target_of(content))
+        return [Touched(found[0], self._redact(found[1]), self._redact(diff))]
 
     def _read_up_to(self, entries: Container[object], entry: object) -> None:
         """Ansible sends an event first and writes the ledger then; what never comes is a gap."""
@@ -143,6 +164,9 @@ class EventReader:
     def _status(self, kind: str, data: Mapping[str, Any], content: Mapping[str, Any]) -> TaskStatus:
         if kind == "runner_on_failed" and data.get("ignore_errors"):
             return TaskStatus.IGNORED
+        if kind == "runner_on_skipped":
+            blind = self._ledger.skipped_blind.get((data["host"], data["task_uuid"]), False)
+            return TaskStatus.BLIND if blind else TaskStatus.SKIPPED
         if kind != "runner_on_ok":
             return _STATUS_OF_EVENT[kind]
         if "censored" in content:
@@ -220,13 +244,8 @@ def render_diff(diff: Any, target: str = "") -> str:
     )
 
 
-def _target(content: Mapping[str, Any]) -> str:
-    arguments = (content.get("invocation") or {}).get("module_args") or {}
-    for source in (content, arguments):
-        for key in ("dest", "path"):
-            if source.get(key):
-                return str(source[key])
-    return ""
+def _action(data: Mapping[str, Any]) -> str:
+    return str(data.get("resolved_action") or data.get("task_action", ""))
 
 
 def _lines(side: Any) -> list[str]:

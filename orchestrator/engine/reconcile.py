@@ -10,6 +10,7 @@ _COUNTED_AS = {
     TaskStatus.OK: ("ok",),
     TaskStatus.CHANGED: ("ok", "changed"),
     TaskStatus.SKIPPED: ("skipped",),
+    TaskStatus.BLIND: ("skipped",),
     TaskStatus.FAILED: ("failed",),
     TaskStatus.UNREACHABLE: ("unreachable",),
     TaskStatus.IGNORED: ("ok", "ignored"),

@@ -12,7 +12,9 @@ Row = dict[str, Any]
 
 def row_of_result(result: TaskResult) -> Row:
     """Write a task result as a row of `results`."""
-    return {**asdict(result), "measures": json.dumps(result.measures)}
+    row = {**asdict(result), "measures": json.dumps(result.measures)}
+    del row["touched"]  # its names and diffs stand in `diff` too
+    return row
 
 
 def result_of(row: Row) -> TaskResult:

@@ -1,7 +1,8 @@
 """An Ansible callback: the engine's second ledger, for what ansible-runner's events do not say.
 
-Events carry no tags, and of a `no_log` task they hide whether it changed something. This writes
-both, one JSON object a line, to the file named by PAS_INFRA_LEDGER; never a result's content.
+Events carry no tags, hide whether a `no_log` task changed something, and do not say why one was
+skipped. This writes all three, one JSON object a line, to the file named by PAS_INFRA_LEDGER; never
+a result's content.
 """
 
 # Ansible loads this file by itself, outside the orchestrator's package.
@@ -18,7 +19,7 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: pas_infra_ledger
 type: aggregate
-short_description: Tags of each task and outcomes of censored ones, for pas-infra's engine
+short_description: What events do not say of tasks, for pas-infra's engine
 description:
   - Writes one JSON object a line to the file named by the environment variable PAS_INFRA_LEDGER.
 """
@@ -82,12 +83,37 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible carries no 
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Note whether a censored task changed something."""
-        content = result.result if hasattr(result, "result") else result._result
+        task, host, content = _parts(result)
         if "censored" in content:
-            task = result.task if hasattr(result, "task") else result._task
-            host = result.host if hasattr(result, "host") else result._host
             self._write(
                 task=str(task._uuid),
                 host=host.get_name(),
                 changed=bool(content.get("changed", False)),
             )
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        """Note whether it is check mode that left the task out, and not its own condition."""
+        task, host, content = _parts(result)
+        self._write(
+            task=str(task._uuid),
+            host=host.get_name(),
+            blind=bool(task.check_mode) and _is_blind(content),
+        )
+
+
+def _parts(result: Any) -> tuple[Any, Any, Any]:
+    """Task, host and content of a result, whatever this version of Ansible calls them."""
+    return tuple(
+        getattr(result, name) if hasattr(result, name) else getattr(result, f"_{name}")
+        for name in ("task", "host", "result")
+    )
+
+
+def _is_blind(content: Any) -> bool:
+    """A condition that asks for check mode, or a module that cannot say what it would do."""
+    items = [item for item in content.get("results") or () if isinstance(item, dict)]
+    if items:
+        return any(_is_blind(item) for item in items)
+    if "skip_reason" in content:
+        return "ansible_check_mode" in str(content.get("false_condition", ""))
+    return "skipped_reason" not in content  # the reason of a loop over nothing
