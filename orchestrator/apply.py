@@ -19,7 +19,7 @@ from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.paths import project_root
-from orchestrator.plan import Plan, beyond, make_plan, site_request, stale_because
+from orchestrator.plan import Plan, beyond, inputs_of, make_plan, site_request, stale_because
 from orchestrator.reboot import Reboot, reboot, waiting
 from orchestrator.records import RunStatus, TaskResult
 from orchestrator.runs import STATUS_OF_PLAY, Recorder, recorded, utc_now
@@ -119,6 +119,7 @@ def _carry_out(
     restart: bool,  # noqa: FBT001
 ) -> Applied:
     interaction.stage("apply")
+    run.keep_inputs(inputs_of(environment))
     request = site_request(
         environment,
         selection,

@@ -144,6 +144,29 @@ def plan_inputs(environment: Environment) -> dict[str, str]:
     return inputs | {f"version of {name}": metadata.version(name) for name in _VERSIONED}
 
 
+def inputs_of(environment: Environment) -> dict[str, str]:
+    """The same, one digest for each role, for the playbooks, and for each file of the environment.
+
+    A role's is `role ssh`, the playbooks' `playbooks`; a file goes by its path in the environment.
+    """
+    root, groups = project_root(), dict[str, list[str]]()
+    for name, digest in plan_inputs(environment).items():
+        groups.setdefault(_group(name, root, environment.directory), []).append(f"{name} {digest}")
+    return {
+        name: hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        for name, lines in groups.items()
+    }
+
+
+def _group(name: str, root: Path, directory: Path) -> str:
+    path = Path(name)
+    if path.is_relative_to(directory):
+        return str(path.relative_to(directory))
+    if path.is_relative_to(root / "roles"):
+        return f"role {path.relative_to(root / 'roles').parts[0]}"
+    return "playbooks" if path.is_relative_to(root / "playbooks") else "programs"
+
+
 def stale_because(plan: Plan, environment: Environment) -> list[str]:
     """Why a saved plan no longer holds, one sentence a reason; empty when it still does."""
     now = plan_inputs(environment)

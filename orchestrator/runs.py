@@ -25,6 +25,7 @@ LOCKED_COMMANDS = (
     "client add",
     "client rotate",
     "client offboard",
+    "drift",  # of its canary, which two at once would take from each other
 )
 
 STATUS_OF_PLAY = {
@@ -69,6 +70,10 @@ class Recorder:
         self.store.set_results(self.id, outcome.results)
         self.store.set_recap(self.id, outcome.recap)
         self.end_with(STATUS_OF_PLAY[outcome.status], "; ".join(outcome.gaps) or outcome.message)
+
+    def keep_inputs(self, inputs: Mapping[str, str]) -> None:
+        """Save what shapes the run, before it changes anything."""
+        self.store.drift.set_inputs(self.id, inputs)
 
     def keep_checks(self, checks: Iterable[CheckResult]) -> None:
         """Save what the checks said."""

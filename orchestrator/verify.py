@@ -83,10 +83,15 @@ class Verification:
 
 
 def verify(
-    environment: Environment, selection: Selection, *, today: date | None = None
+    environment: Environment,
+    selection: Selection,
+    *,
+    today: date | None = None,
+    more: Sequence[Path] = (),
 ) -> Verification:
-    """Run the selected checks on every selected host, the hosts side by side.
+    """Run the selected checks, and those of the files in `more`, on every selected host.
 
+    The hosts are asked side by side.
     Those of the environment's registers run as well, and alone when only they prove what is asked.
     """
     registers = _proves(REGISTER_CHECKS, selection) and not selection.roles
@@ -101,7 +106,10 @@ def verify(
             declared = declaration(environment, connection.host)
             declared["variables"] |= computed.get(connection.host, {})
             _declared_file(connection, Path(scratch)).write_text(json.dumps(declared))
-        outcomes = list(pool.map(lambda c: _check_host(c, selection, Path(scratch)), reached))
+        files = [*check_files(selection), *more]
+        outcomes = list(
+            pool.map(lambda c: _check_host(c, selection, Path(scratch), files), reached)
+        )
         names = [connection.host for connection in reached]
         if registers:
             outcomes.append(_check_registers(environment, selection, Path(scratch)))
@@ -177,16 +185,16 @@ def _declared_file(connection: Connection, scratch: Path) -> Path:
 
 
 def _check_host(
-    connection: Connection, selection: Selection, scratch: Path
+    connection: Connection, selection: Selection, scratch: Path, files: Sequence[Path]
 ) -> tuple[list[CheckResult], str]:
     """Run pytest for one host; returns its results, and why there may be none."""
-    if not check_files(selection):
+    if not files:
         return [], ""
     if not connection.answers():
         return [], "no answer over SSH"
     results = scratch / f"{connection.host}.jsonl"
     declared = _declared_file(connection, scratch)
-    return _run(pytest_command(connection, selection, results, declared), results)
+    return _run(pytest_command(connection, selection, results, declared, files), results)
 
 
 def _check_registers(
@@ -230,15 +238,19 @@ def _run(command: Sequence[str], results: Path) -> tuple[list[CheckResult], str]
 
 
 def pytest_command(
-    connection: Connection, selection: Selection, results: Path, declared: Path
+    connection: Connection,
+    selection: Selection,
+    results: Path,
+    declared: Path,
+    files: Sequence[Path],
 ) -> list[str]:
-    """The command that runs the selected checks on one host."""
+    """The command that runs the checks of these files on one host."""
     return [
         *_pytest(connection.host, selection, results),
         f"--pas-host-spec={connection.testinfra}",
         f"--pas-ssh={connection.ssh_arguments}",
         f"--pas-declared={declared}",
-        *map(str, check_files(selection)),
+        *map(str, files),
     ]
 
 
@@ -261,9 +273,9 @@ def _pytest(name: str, selection: Selection, results: Path) -> list[str]:
 def check_files(selection: Selection) -> list[Path]:
     """The files of checks to run: those of a role are `test_<role>.py` and `test_<role>_*.py`."""
     checks = project_root() / CHECKS
-    if not selection.roles:
-        return [checks]
+    # Files also where all are meant: pytest leaves out what lies in a directory that it was given.
     names = [f"test_{role}{rest}.py" for role in selection.roles for rest in ("", "_*")]
+    names = names or ["test_*.py"]
     return [file for name in names for file in sorted(checks.glob(name))]
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "plan": "Show what apply would change, and change nothing.",
     "apply": "Bring the hosts to the declared state, then verify them.",
     "verify": "Prove each measure on the live hosts.",
+    "drift": "Show what the hosts have become since; accept it, or put it right.",
     "access": "See, review, grant and revoke access to the hosts.",
     "flows": "Show the flow matrix beside what the hosts listen on and let through.",
     "certs": "List every certificate on the hosts, and when it ends.",

@@ -160,23 +160,29 @@ def json_option(command: F) -> F:
 
 def selection_options(command: F) -> F:
     """`--limit`, `--role` and `--measure`: each narrows what the command works on."""
-    for option in (
-        click.option(
-            "-m", "--measure", "measures", multiple=True, metavar="N",
-            shell_complete=complete_measure,
-            help="Only what keeps this measure of the PAS, as 6.2.1; may be repeated.",
-        ),
-        click.option(
-            "-r", "--role", "roles", multiple=True, metavar="NAME", shell_complete=complete_role,
-            help="Only this role; may be repeated.",
-        ),
-        click.option(
-            "-l", "--limit", multiple=True, metavar="HOST", shell_complete=complete_host,
-            help="Only these hosts or groups, separated by commas.",
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+    measure = click.option(
+        "-m", "--measure", "measures", multiple=True, metavar="N",
+        shell_complete=complete_measure,
+        help="Only what keeps this measure of the PAS, as 6.2.1; may be repeated.",
+    )  # fmt: skip
+    return limit_option(role_option(measure(command)))
+
+
+def role_option(command: F) -> F:
+    """`--role NAME`, repeated: only these roles."""
+    return click.option(
+        "-r", "--role", "roles", multiple=True, metavar="NAME", shell_complete=complete_role,
+        help="Only this role; may be repeated.",
+    )(command)  # fmt: skip
+
+
+def limit_option(command: F) -> F:
+    """`--limit HOST`: the hosts or groups that the command works on."""
+    return click.option(
+        "-l", "--limit", "--host", "limit", multiple=True, metavar="HOST",
+        shell_complete=complete_host,
+        help="Only these hosts or groups, separated by commas.",
+    )(command)  # fmt: skip
 
 
 def strategy_option(command: F) -> F:

@@ -122,7 +122,7 @@ def _read_files(
     documents: dict[SchemaName, Document] = {}
     for name in (*_REQUIRED, *_OPTIONAL):
         file = directory / f"{name}.yml"
-        if name in _OPTIONAL and not file.exists():
+        if name in _OPTIONAL and name not in drafts and not file.exists():
             continue
         document, found = parse(file, drafts[name]) if name in drafts else read(file)
         problems += found

@@ -91,4 +91,64 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX links_of_run ON links (run_id)",
     ),
+    (
+        # What shaped an apply: what has changed since may be why a host differs.
+        """
+        CREATE TABLE inputs (
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            PRIMARY KEY (run_id, name)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE drift_hosts (
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            host TEXT NOT NULL,
+            complete INTEGER NOT NULL,
+            findings INTEGER NOT NULL,
+            new INTEGER NOT NULL,
+            pending INTEGER NOT NULL,
+            accepted INTEGER NOT NULL,
+            blind INTEGER NOT NULL,
+            coverage REAL NOT NULL,
+            seconds REAL NOT NULL,
+            why TEXT NOT NULL,
+            PRIMARY KEY (run_id, host)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE sightings (
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            identity TEXT NOT NULL,
+            host TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            object_kind TEXT NOT NULL,
+            name TEXT NOT NULL,
+            eye TEXT NOT NULL,
+            severity INTEGER NOT NULL,
+            measures TEXT NOT NULL CHECK (json_valid(measures)),
+            seen TEXT NOT NULL,
+            role TEXT NOT NULL,
+            checks TEXT NOT NULL CHECK (json_valid(checks)),
+            cause TEXT NOT NULL,
+            because TEXT NOT NULL,
+            accepted_until TEXT NOT NULL,
+            first_seen TEXT NOT NULL,
+            new INTEGER NOT NULL,
+            PRIMARY KEY (run_id, identity)
+        ) STRICT, WITHOUT ROWID
+        """,
+        "CREATE INDEX sightings_of_finding ON sightings (identity, run_id)",
+        # What no later look has found gone: the same deviation that comes back is a new one.
+        """
+        CREATE TABLE open_findings (
+            identity TEXT PRIMARY KEY,
+            host TEXT NOT NULL,
+            role TEXT NOT NULL,
+            first_seen TEXT NOT NULL,
+            last_run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 )

@@ -3,8 +3,7 @@
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +21,8 @@ from orchestrator.records import (
 )
 from orchestrator.store.chain import Chained
 from orchestrator.store.chain_view import Chain
-from orchestrator.store.database import explained, open_database, transaction
+from orchestrator.store.database import open_database
+from orchestrator.store.drift import DriftTables
 from orchestrator.store.links import append_link
 from orchestrator.store.private import private_directory
 from orchestrator.store.process import process_identity, still_runs
@@ -35,6 +35,7 @@ from orchestrator.store.rows import (
     run_of,
     storable,
 )
+from orchestrator.store.tables import Tables
 from orchestrator.store.timestamps import timestamp
 
 STORE_NAME = "pas-infra.sqlite"
@@ -49,16 +50,16 @@ class RunCounts:
     failed_checks: int = 0
 
 
-class Store:
+class Store(Tables):
     """The store of one environment; open it with `Store.open`, and use it from one thread.
 
     Every method raises PasInfraError when the file cannot be read or written.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, environment: str) -> None:
-        self._connection = connection
-        self.path = path
+        super().__init__(connection, path)
         self.environment = environment
+        self.drift = DriftTables(connection, path)
 
     @classmethod
     def open(cls, directory: Path, environment: str) -> Self:
@@ -257,27 +258,7 @@ class Store:
                 next_step="report this fault of pas-infra: a run ends once",
             )
 
-    def _select(self, query: str, *values: object) -> list[Row]:
-        with explained(self.path):
-            return [dict(row) for row in self._connection.execute(query, values)]
-
     def _add(self, table: str, run_id: int, rows: list[Row]) -> None:
         with self._transaction():
             self._open_run(run_id)
             self._insert(table, [{"run_id": run_id, **row} for row in rows])
-
-    def _insert(self, table: str, rows: list[Row]) -> None:
-        """Insert rows of like columns; table and columns are this program's own names."""
-        if not rows:
-            return
-        columns = ", ".join(rows[0])
-        places = ", ".join(f":{column}" for column in rows[0])
-        self._connection.executemany(
-            f"INSERT INTO {table} ({columns}) VALUES ({places})",  # noqa: S608
-            [storable(row) for row in rows],
-        )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with transaction(self._connection, self.path):
-            yield

@@ -131,7 +131,8 @@ CONNECTION = Connection("web1", "2001:2::11", 2222, "ops", "-F none -o 'ProxyCom
 
 def test_the_command_names_the_host_and_what_was_asked_for() -> None:
     selection = Selection(("web1",), ("ssh",), ("6.2.1", "5.5.2"))
-    command = pytest_command(CONNECTION, selection, Path("results"), Path("declared"))
+    files = check_files(selection)
+    command = pytest_command(CONNECTION, selection, Path("results"), Path("declared"), files)
     assert command[:3] == [sys.executable, "-m", "pytest"]
     assert "--pas-host-spec=ssh://ops@[2001:2::11]:2222" in command
     assert "--pas-ssh=-F none -o 'ProxyCommand=nc %h'" in command
@@ -146,7 +147,6 @@ def test_the_command_names_the_host_and_what_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("roles", "files"),
     [
-        ((), ["hosts"]),
         (("ssh",), ["test_ssh.py"]),
         (("time", "ssh"), ["test_time.py", "test_ssh.py"]),
         (("confirmed_commit",), []),
@@ -156,6 +156,12 @@ def test_each_role_has_its_file_of_checks(roles: tuple[str, ...], files: list[st
     found = check_files(Selection(("web1",), roles))
     assert [file.name for file in found] == files
     assert all(file.exists() for file in found)
+
+
+def test_without_a_role_all_checks_run_and_only_checks() -> None:
+    names = [file.name for file in check_files(Selection(("web1",)))]
+    assert {"test_ssh.py", "test_time.py"} < set(names)
+    assert all(name.startswith("test_") for name in names)
 
 
 def test_junit() -> None:

@@ -1,0 +1,215 @@
+"""`pas-infra drift`: what the hosts have become, and what is done about it."""
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orchestrator.cli.options import (
+    environment_option,
+    json_option,
+    limit_option,
+    role_option,
+    strategy_option,
+)
+from orchestrator.cli.progress import progress_of
+from orchestrator.cli.terminal import console, print_json
+
+if TYPE_CHECKING:
+    from orchestrator.environment import Environment
+    from orchestrator.store import Store
+
+
+@click.group("drift", invoke_without_command=True)
+@environment_option
+@limit_option
+@role_option
+@strategy_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    environment_name: str,
+    limit: tuple[str, ...],
+    roles: tuple[str, ...],
+    strategy: str | None,
+    as_json: bool,  # noqa: FBT001 - click passes options by name
+) -> int:
+    """Show what the hosts have become since they were brought to the declared state.
+
+    The roles are asked in check mode and the checks of `verify` are run; nothing on the hosts is
+    changed but a canary, which both must report. Exit 0 when nothing has moved, 2 when something
+    has, 4 when something could not be seen, or the canary was not.
+    """
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from orchestrator.cli.drift_view import as_data, show
+    from orchestrator.drift.look import look
+    from orchestrator.engine import Strategy, default_strategy
+    from orchestrator.environment import load_environment
+    from orchestrator.selection import select
+
+    environment = load_environment(environment_name)
+    selection = select(environment, limit=limit, roles=roles)
+    chosen = Strategy(strategy) if strategy else default_strategy()
+    with progress_of("drift") as progress:
+        drift = look(environment, selection, chosen, on_progress=progress)
+    if as_json:
+        print_json(as_data(drift))
+    else:
+        show(drift, console())
+    return drift.exit_code
+
+
+@command.command("history")
+@environment_option
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=14,
+    show_default=True,
+    help="How many runs to list.",
+)
+@json_option
+def history(environment_name: str, limit: int, *, as_json: bool) -> None:
+    """List the runs of drift, newest first: one headline a host, then the trend."""
+    from orchestrator.cli.drift_view import looks_as_data, show_looks
+    from orchestrator.drift.memory import looks
+
+    environment, store = _opened(environment_name)
+    with store:
+        found = looks(store, limit=limit, now=datetime.now(UTC))
+    if as_json:
+        print_json(looks_as_data(found))
+    elif found:
+        show_looks(found, console())
+    else:
+        click.echo(f"{environment.name} was not looked at yet: pas-infra drift", err=True)
+
+
+@command.command("show")
+@click.argument("identity", required=False, metavar="[FINDING]")
+@environment_option
+@json_option
+def show_finding(identity: str | None, environment_name: str, *, as_json: bool) -> None:
+    """List the findings that are open, as they were seen last; with FINDING, that one in full."""
+    from dataclasses import asdict
+
+    from orchestrator.cli.drift_view import show_known, show_sightings
+    from orchestrator.drift.memory import find
+
+    environment, store = _opened(environment_name)
+    with store:
+        if identity is not None:
+            known = find(store, identity)
+            if as_json:
+                print_json(asdict(known))
+            else:
+                show_known(known, console())
+            return
+        found = store.drift.open()
+    if as_json:
+        print_json([asdict(one) for one in found])
+    elif found:
+        show_sightings(found, console(), diffs=False)
+    else:
+        click.echo(f"{environment.name} has no open finding", err=True)
+
+
+@command.command("accept")
+@click.argument("identity", metavar="FINDING")
+@environment_option
+@click.option("--reason", required=True, help="Why it may stay as it is.")
+@click.option(
+    "--compensating-measure",
+    default="l'écart est revu à chaque passage de pas-infra drift",
+    show_default=True,
+    metavar="TEXT",
+    help="What reduces the risk meanwhile.",
+)
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%d"]),
+    required=True,
+    metavar="YYYY-MM-DD",
+    help="The last day on which it may; from the next one on it is a finding again.",
+)
+@click.option("--by", help="Who accepts it; without it, your account.")
+@json_option
+def accept(
+    identity: str,
+    environment_name: str,
+    reason: str,
+    compensating_measure: str,
+    until: datetime,
+    by: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Accept a finding until a day, as a waiver of waivers.yml."""
+    from orchestrator.cli.results import show_diff
+    from orchestrator.drift.acceptance import accept as write_waiver
+    from orchestrator.drift.acceptance import rules_of
+    from orchestrator.drift.memory import find
+    from orchestrator.operator import current_operator
+
+    environment, store = _opened(environment_name)
+    with store:
+        finding = find(store, identity).sighting
+    written = write_waiver(
+        environment,
+        finding,
+        reason=reason,
+        compensating_measure=compensating_measure,
+        until=until.date(),
+        approver=by or current_operator(),
+        today=date.today(),
+    )
+    if as_json:
+        data: dict[str, Any] = {"file": written.file, "rules": rules_of(finding)}
+        print_json({**data, "host": finding.host, "until": until.date()})
+        return
+    show_diff(written.diff, console())
+    click.echo(f"accepted until {until:%Y-%m-%d}, in {written.file}", err=True)
+
+
+@command.command("fix")
+@click.argument("identity", metavar="FINDING")
+@environment_option
+@strategy_option
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_context
+def fix(
+    ctx: click.Context,
+    identity: str,
+    environment_name: str,
+    strategy: str | None,
+    yes: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Put a finding right: apply the role that declares it, on its host, and verify that."""
+    from orchestrator.cli.apply import command as apply
+    from orchestrator.drift.memory import find
+    from orchestrator.drift.repair import what_repairs
+
+    _, store = _opened(environment_name)
+    with store:
+        host, role = what_repairs(find(store, identity))
+    code: int = ctx.invoke(
+        apply,
+        environment_name=environment_name,
+        limit=(host,),
+        roles=(role,),
+        strategy=strategy,
+        yes=yes,
+        as_json=as_json,
+    )
+    return code
+
+
+def _opened(environment_name: str) -> "tuple[Environment, Store]":
+    from orchestrator.environment import load_environment
+    from orchestrator.store import Store
+
+    environment = load_environment(environment_name)
+    return environment, Store.open(environment.store_directory, environment.name)
