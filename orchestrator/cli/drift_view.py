@@ -45,6 +45,7 @@ def show_sightings(
     from rich.markup import escape
 
     from orchestrator.drift.finding import Severity
+    from orchestrator.store.timestamps import local_time
 
     for one in found:
         mark = "[cyan]~[/]" if one.accepted_until else "[red]✗[/]"
@@ -55,7 +56,7 @@ def show_sightings(
             f"[dim]{measures} {Severity(one.severity).name.lower()} {one.identity}[/]"
         )
         accepted = f", accepted until {one.accepted_until}" if one.accepted_until else ""
-        since = "new" if one.new else f"since {one.first_seen}"
+        since = "new" if one.new else f"since {local_time(one.first_seen)}"
         to.print(f"      {since}, {one.cause}: {escape(one.because)}{accepted}")
         for check in one.checks:
             to.print(f"      fails: {escape(check)}")
@@ -80,13 +81,16 @@ def show_looks(found: Sequence["Look"], to: "Console") -> None:
     from orchestrator.store.timestamps import local_time
 
     for one in found:
-        to.print(f"run {one.run.id}, {local_time(one.run.started)}, {one.run.status}")
+        only = f", only {', '.join(one.roles)}" if one.roles else ""
+        to.print(f"run {one.run.id}, {local_time(one.run.started)}, {one.run.status}{only}")
         for host in one.hosts:
             show_host(host, to)
         if not one.hosts:
             to.print(f"  {escape(one.run.message or 'it has not ended')}")
-    to.print("[bold]Trend[/], findings of each run, oldest first (? incomplete)")
-    for name, counts in trend(found).items():
+    counted = trend(found)
+    if counted:
+        to.print("[bold]Trend[/], findings of each look at all roles, oldest first (? incomplete)")
+    for name, counts in counted.items():
         to.print(f"  {name}: {' '.join(counts)}")
 
 

@@ -47,7 +47,7 @@ def seen_by_checks(checks: Iterable[CheckResult], roles: Sequence[str]) -> list[
             eye=Eye.CHECKS,
             severity=Severity.HIGH,
             measures=check.measures,
-            seen=f"{check.title}: {check.message}",
+            seen=f"{check.title.rstrip('.')}: {check.message}",
             role=role_of_check(check.check, roles),
             checks=(check.check,),
         )

@@ -20,6 +20,12 @@ class Look:
     run: Run
     hosts: tuple[HostDrift, ...]
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that it was narrowed down to, if it was."""
+        named = self.run.options.get("roles")
+        return tuple(map(str, named)) if isinstance(named, list) else ()
+
 
 @dataclass(frozen=True)
 class Known:
@@ -39,7 +45,11 @@ def looks(store: Store, *, limit: int, now: datetime) -> tuple[Look, ...]:
 
 
 def trend(found: Sequence[Look]) -> dict[str, list[str]]:
-    """By host, how many findings each look had, oldest first; `?` for one that is incomplete."""
+    """By host, how many findings each look had, oldest first; `?` for one that is incomplete.
+
+    Looks at some roles only are left out: they would show a fall where nobody looked.
+    """
+    found = [one for one in found if not one.roles]
     hosts = dict.fromkeys(host.host for one in found for host in one.hosts)
     return {
         name: [

@@ -121,11 +121,13 @@ def test_looks_are_read_back_newest_first_with_their_trend(store: Store) -> None
     for findings, complete in ((0, True), (2, True), (0, False)):
         run = begin(store)
         store.drift.set_hosts(run, [replace(HOST, findings=findings, complete=complete)])
+    narrow = begin(store, roles=["ssh"])
+    store.drift.set_hosts(narrow, [replace(HOST, findings=0)])
     died = begin(store)
     found = looks(store, limit=10, now=NOW)
-    assert [one.run.id for one in found] == [died, 3, 2, 1]
-    assert found[0].hosts == ()
-    assert found[1].hosts == (replace(HOST, findings=0, complete=False),)
+    assert [one.run.id for one in found] == [died, narrow, 3, 2, 1]
+    assert (found[0].hosts, found[1].roles) == ((), ("ssh",))
+    assert found[2].hosts == (replace(HOST, findings=0, complete=False),)
     assert trend(found) == {"web1": ["0", "2", "?"]}
 
 
