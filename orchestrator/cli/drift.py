@@ -42,6 +42,7 @@ def command(
     has, 4 when something could not be seen, or the canary was not.
     """
     if ctx.invoked_subcommand is not None:
+        _refuse_options(ctx)
         return 0
     from orchestrator.cli.drift_view import as_data, show
     from orchestrator.drift.look import look
@@ -205,6 +206,16 @@ def fix(
         as_json=as_json,
     )
     return code
+
+
+def _refuse_options(ctx: click.Context) -> None:
+    """What stands before a subcommand would not reach it: another environment would be shown."""
+    given = click.core.ParameterSource.COMMANDLINE
+    if any(ctx.get_parameter_source(name) is given for name in ctx.params):
+        raise click.UsageError(
+            f"options of `{ctx.invoked_subcommand}` stand behind it: "
+            f"pas-infra drift {ctx.invoked_subcommand} --env NAME"
+        )
 
 
 def _opened(environment_name: str) -> "tuple[Environment, Store]":

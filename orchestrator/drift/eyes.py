@@ -37,8 +37,8 @@ def seen_by_roles(outcome: PlayOutcome) -> list[Finding]:
 
 
 def seen_by_checks(checks: Iterable[CheckResult], roles: Sequence[str]) -> list[Finding]:
-    """The checks that do not hold, those that are waived apart."""
-    return [
+    """The checks that do not hold, one finding each; those that are waived are none."""
+    found = [
         Finding(
             kind=FindingKind.CHANGED,
             host=check.host,
@@ -54,6 +54,7 @@ def seen_by_checks(checks: Iterable[CheckResult], roles: Sequence[str]) -> list[
         for check in checks
         if check.verdict is Verdict.FAILS
     ]
+    return _once(found)
 
 
 def together(by_roles: Sequence[Finding], by_checks: Sequence[Finding]) -> list[Finding]:
@@ -109,7 +110,7 @@ def _said(result: TaskResult) -> str:
 
 
 def _once(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding an object, whatever number of tasks would change it."""
+    """One finding an object, however many tasks would change it or cases of a check fail."""
     found: dict[str, Finding] = {}
     for one in findings:
         known = found.get(one.identity)

@@ -103,8 +103,8 @@ def _look(
     token: str,
 ) -> Seen:
     reached = connections(environment, selection.hosts)
-    unplaced = canary.tamper(reached, token)
     try:
+        unplaced = canary.tamper(reached, token)
         request = site_request(
             environment, selection, strategy, check=True, extra_variables=canary.VARIABLES
         )

@@ -113,6 +113,12 @@ def test_only_a_check_that_fails_is_a_finding(verdict: Verdict) -> None:
     assert len(found) == (verdict is Verdict.FAILS)
 
 
+def test_several_cases_of_one_check_are_one_finding() -> None:
+    [one] = seen_by_checks([CHECK, replace(CHECK, message="it says z")], ROLES)
+    assert one.seen == "It is so: it says x\nIt is so: it says z"
+    assert one.checks == (CHECK.check,)
+
+
 @pytest.mark.parametrize(
     ("check", "role"),
     [
