@@ -1,9 +1,9 @@
 """Drift on a real host: quiet when nothing moved, exact when something has, never green blind."""
 
 import signal
-from collections.abc import Iterator
+from typing import Any
 
-import pytest
+from tampering.corpus import Tampering, batches, brief, read_corpus
 
 from e2e.bench import LAB, Bench, until
 from orchestrator.drift import canary
@@ -11,7 +11,6 @@ from orchestrator.drift import canary
 HOST = "bastion"
 HERE = ("--limit", HOST)
 QUICK = (*HERE, "--role", "time")
-INTRUDER = "/etc/ssh/sshd_config.d/00-0-intruder.conf"
 # What any login writes, and where Ansible puts its modules for the time that they run. /run and
 # /tmp are file systems of their own, in memory.
 LOGINS = ("/var/log/", "/run", "/tmp", "/root/.ansible/tmp", "/home/ops/.ansible/tmp")  # noqa: S108
@@ -46,28 +45,39 @@ def test_a_look_at_a_host_that_was_left_alone(hardened: Bench) -> None:
     assert 80 < host["coverage"] < 100
 
 
-@pytest.fixture
-def tampered(hardened: Bench) -> Iterator[Bench]:
+def test_what_moved_is_named_and_put_right(hardened: Bench) -> None:
+    """A sample of the corpus: what breaks the ssh server in several places at once."""
+    sample = [one for one in batches(brief(read_corpus("ssh")))[0] if one.repair]
+    assert len(sample) > 5
     hardened.hosts = None
-    hardened.on(HOST, f"echo PermitRootLogin yes > {INTRUDER}; systemctl reload ssh")
-    yield hardened
-    hardened.on(HOST, f"rm -f {INTRUDER}; systemctl reload ssh")
+    for tampering in sample:
+        hardened.on(HOST, "sh -eu", stdin=tampering.change)
+
+    found = hardened.pas_infra("drift", *HERE, "--role", "ssh", "--json", code=2).json["findings"]
+    assert {c for one in found for c in one["checks"]} == {c for t in sample for c in t.fails}
+    for tampering in sample:
+        named = [one for one in found if is_of(one, tampering)]
+        assert named, f"{tampering.name}: {found}"
+        measures = {m for one in named for m in one["measures"]}
+        assert measures >= set(tampering.measures), tampering.name
+    for one in found:
+        assert any(is_of(one, tampering) for tampering in sample), one
+        assert (one["host"], one["role"], one["new"]) == (HOST, "ssh", True)
+        assert one["cause"] == "corrective", one["because"]
+
+    hardened.pas_infra("drift", "fix", found[0]["identity"][:6], "--yes", code=0)
     hardened.hosts = "hardened"
+    history = hardened.pas_infra("drift", "history", code=0).stdout
+    assert f"{HOST}: DRIFT {len(found)} ({len(found)} new) · pending 0" in history
 
 
-def test_what_moved_is_named_and_put_right(tampered: Bench) -> None:
-    found = tampered.pas_infra("drift", *HERE, "--role", "ssh", "--json", code=2).json
-    [one] = found["findings"]
-    assert (one["kind"], one["object_kind"], one["name"]) == ("unmanaged", "file", INTRUDER)
-    assert (one["host"], one["role"], one["new"]) == (HOST, "ssh", True)
-    assert "6.2.1" in one["measures"]
-    assert one["checks"] == ["test_ssh.py::test_root_cannot_log_in"]
-    assert one["cause"] == "corrective", one["because"]
-
-    fixed = tampered.pas_infra("drift", "fix", one["identity"][:6], "--yes", code=0)
-    assert "1 changed" in fixed.stderr
-    history = tampered.pas_infra("drift", "history", code=0).stdout
-    assert f"{HOST}: DRIFT 1 (1 new) · pending 0" in history
+def is_of(finding: dict[str, Any], tampering: Tampering) -> bool:
+    """Whether it is what the tampering must show: its check, or the object that was broken."""
+    if finding["object_kind"] == "check":
+        return finding["name"] in tampering.fails
+    if finding["object_kind"] == "task":
+        return finding["name"] in tampering.drift
+    return finding["name"] in tampering.change
 
 
 def test_two_at_once_and_one_that_is_killed(hardened: Bench) -> None:

@@ -307,5 +307,13 @@ def test_the_modules_of_the_commands_are_the_commands() -> None:
     helpers = {
         "__init__", "access_view", "options", "progress", "register_view", "results", "terminal"
     }  # fmt: skip
+        "__init__",
+        "access_view",
+        "drift_view",
+        "options",
+        "progress",
+        "results",
+        "terminal",
+    }
     modules = {path.stem for path in (project_root() / "orchestrator/cli").glob("*.py")}
     assert modules - helpers == set(chain(COMMANDS))
