@@ -145,26 +145,35 @@ def plan_inputs(environment: Environment) -> dict[str, str]:
 
 
 def inputs_of(environment: Environment) -> dict[str, str]:
-    """The same, one digest for each role, for the playbooks, and for each file of the environment.
+    """The same as one digest each: of every role, of the playbooks, of the environment's files.
 
-    A role's is `role ssh`, the playbooks' `playbooks`; a file goes by its path in the environment.
+    A role's is `role ssh`, a file goes by its path in the environment; the same content is the same
+    wherever it lies. Of the waivers, only those that roles heed count: `waived recommendations`.
     """
-    root, groups = project_root(), dict[str, list[str]]()
+    groups: dict[str, list[str]] = {}
     for name, digest in plan_inputs(environment).items():
-        groups.setdefault(_group(name, root, environment.directory), []).append(f"{name} {digest}")
+        group, within = _placed(Path(name), environment.directory)
+        groups.setdefault(group, []).append(f"{within} {digest}")
+    waived = sorted(f"{w.rule} {w.until}" for w in environment.waivers if "ANSSI" in w.rule)
+    groups["waived recommendations"] = waived
     return {
         name: hashlib.sha256("\n".join(lines).encode()).hexdigest()
         for name, lines in groups.items()
+        if name != "waivers.yml"
     }
 
 
-def _group(name: str, root: Path, directory: Path) -> str:
-    path = Path(name)
+def _placed(path: Path, directory: Path) -> tuple[str, str]:
+    """What an input belongs to, and its name in there."""
+    root = project_root()
     if path.is_relative_to(directory):
-        return str(path.relative_to(directory))
+        return str(path.relative_to(directory)), ""
     if path.is_relative_to(root / "roles"):
-        return f"role {path.relative_to(root / 'roles').parts[0]}"
-    return "playbooks" if path.is_relative_to(root / "playbooks") else "programs"
+        role, *within = path.relative_to(root / "roles").parts
+        return f"role {role}", "/".join(within)
+    if path.is_relative_to(root / "playbooks"):
+        return "playbooks", str(path.relative_to(root / "playbooks"))
+    return "programs", path.name
 
 
 def stale_because(plan: Plan, environment: Environment) -> list[str]:

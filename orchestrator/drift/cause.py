@@ -10,9 +10,7 @@ from orchestrator.records import Run, Verdict
 from orchestrator.store import Store
 
 _RUNS = 200  # applies that are looked through, newest first
-# Files of an environment that declare nothing of a host.
-_NO_DECLARATION = ("lab.yml", "waivers.yml")
-_REGISTERS = "registers"
+_REGISTERS = "registers"  # what they hold declares nothing of a host
 
 
 class Cause(StrEnum):
@@ -87,4 +85,4 @@ def concerns(name: str, finding: Finding) -> bool:
     parts = PurePath(name).parts
     if parts[0] == "host_vars" and len(parts) > 1:
         return PurePath(parts[1]).stem == finding.host or parts[1] == finding.host
-    return name not in _NO_DECLARATION and parts[0] != _REGISTERS
+    return name != "lab.yml" and parts[0] != _REGISTERS

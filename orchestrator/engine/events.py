@@ -165,7 +165,8 @@ class EventReader:
         if kind == "runner_on_failed" and data.get("ignore_errors"):
             return TaskStatus.IGNORED
         if kind == "runner_on_skipped":
-            blind = self._ledger.skipped_blind.get((data["host"], data["task_uuid"]), False)
+            # Of one of which the ledger says nothing, nothing is known.
+            blind = self._ledger.skipped_blind.get((data["host"], data["task_uuid"]), True)
             return TaskStatus.BLIND if blind else TaskStatus.SKIPPED
         if kind != "runner_on_ok":
             return _STATUS_OF_EVENT[kind]

@@ -198,7 +198,8 @@ def test_a_plan_that_was_declined_is_no_apply(store: Store) -> None:
         (INPUTS | {"host_vars/web1.yml": "1"}, Cause.PENDING),
         (INPUTS | {"host_vars/web1/ssh.yml": "1"}, Cause.PENDING),
         (INPUTS | {"host_vars/web2.yml": "1"}, Cause.CORRECTIVE),
-        (INPUTS | {"waivers.yml": "2", "registers/risks.yml": "2"}, Cause.CORRECTIVE),
+        (INPUTS | {"lab.yml": "2", "registers/risks.yml": "2"}, Cause.CORRECTIVE),
+        (INPUTS | {"waived recommendations": "2"}, Cause.PENDING),
     ],
 )
 def test_what_we_changed_since_is_pending(

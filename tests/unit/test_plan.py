@@ -3,19 +3,21 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.engine import Strategy
-from orchestrator.environment import ControlNode, Environment, Place
+from orchestrator.environment import ControlNode, Environment, Place, Waiver
 from orchestrator.errors import PasInfraError
 from orchestrator.plan import (
     Change,
     Plan,
     beyond,
     change_of,
+    inputs_of,
     plan_inputs,
     read_plan,
     save_plan,
@@ -200,3 +202,46 @@ def test_a_result_becomes_a_change() -> None:
         "web1", "ssh", "Write", "copy", TaskStatus.CHANGED, ("6.2.1",), "+x\n", "message", 1.0
     )
     assert change_of(result) == Change("web1", "ssh", "Write", ("6.2.1",), "+x\n")
+
+
+def test_inputs_are_told_apart_by_what_they_belong_to(environment: Environment) -> None:
+    found = inputs_of(environment)
+    assert set(found) == {
+        "role ssh", "playbooks", "programs", "hosts.yml", "waived recommendations",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        ("roles/ssh/tasks/main.yml", "role ssh"),
+        ("playbooks/site.yml", "playbooks"),
+        ("inventories/small/hosts.yml", "hosts.yml"),
+    ],
+)
+def test_a_change_shows_in_its_own_input(
+    project: Path, environment: Environment, file: str, changed: str
+) -> None:
+    before = inputs_of(environment)
+    (project / file).write_text("b\n")
+    after = inputs_of(environment)
+    assert [name for name in after if after[name] != before[name]] == [changed]
+
+
+def test_inputs_are_the_same_wherever_they_lie(
+    project: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = inputs_of(environment)
+    other = project.rename(project.with_name("elsewhere"))
+    monkeypatch.setattr("orchestrator.plan.project_root", lambda: other)
+    directory = other / "inventories/small"
+    moved = replace(environment, directory=directory, files=(directory / "hosts.yml",))
+    assert inputs_of(moved) == before
+
+
+def test_of_the_waivers_only_those_that_roles_heed_count(environment: Environment) -> None:
+    before = inputs_of(environment)
+    ours = Waiver("drift:changed file /etc/issue", "A", "A", "A", date(2099, 12, 31), None)
+    theirs = replace(ours, rule="ANSSI-BP-028 R36")
+    assert inputs_of(replace(environment, waivers=(ours,))) == before
+    assert inputs_of(replace(environment, waivers=(theirs,))) != before
