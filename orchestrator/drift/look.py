@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, partial
@@ -108,15 +109,18 @@ def _look(
         request = site_request(
             environment, selection, strategy, check=True, extra_variables=canary.VARIABLES
         )
-        outcome = play(
-            replace(request, playbook=project_root() / canary.PLAYBOOK), on_progress=on_progress
-        )
-        if outcome.status is PlayStatus.INTERRUPTED:
-            raise Interrupted(
-                "stopped before everything was looked at",
-                next_step="run it again: what was not seen is not known",
-            )
-        verification = verify(environment, selection, more=[project_root() / canary.CHECK])
+        request = replace(request, playbook=project_root() / canary.PLAYBOOK)
+        # Both mostly wait for the hosts, and neither changes what the other looks at.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            more = [project_root() / canary.CHECK]
+            checking = pool.submit(verify, environment, selection, more=more)
+            outcome = play(request, on_progress=on_progress)
+            if outcome.status is PlayStatus.INTERRUPTED:
+                raise Interrupted(
+                    "stopped before everything was looked at",
+                    next_step="run it again: what was not seen is not known",
+                )
+            verification = checking.result()
     finally:
         unrestored = canary.restore(reached)
     trouble = {host: f"the canary could not be placed: {why}" for host, why in unplaced.items()}
