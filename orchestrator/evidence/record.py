@@ -16,6 +16,9 @@ _NAMING = {
     "result": ("host", "role", "task", "status"),
     "check": ("host", "name", "verdict"),
     "recap": ("host",),
+    "input": ("name",),
+    "drift_host": ("host", "findings"),
+    "sighting": ("host", "kind", "object_kind", "name"),
     "run": ("command", "who", "status", "started", "ended", "git_commit", "message"),
 }
 # The record of a run as a bundle kept it, where there is one.

@@ -36,8 +36,25 @@ RECORDED = {
         ("changed", "failed", "host", "ignored", "ok", "rescued", "skipped", "unreachable"),
         "host",
     ),
+    "inputs": ("input", ("digest", "name"), "name"),
+    "drift_hosts": (
+        "drift_host",
+        (
+            "accepted", "blind", "complete", "coverage", "findings", "host", "new", "pending",
+            "seconds", "why",
+        ),
+        "host",
+    ),
+    "sightings": (
+        "sighting",
+        (
+            "accepted_until", "because", "cause", "checks", "eye", "first_seen", "host", "identity",
+            "kind", "measures", "name", "new", "object_kind", "role", "seen", "severity",
+        ),
+        "identity",
+    ),
 }  # fmt: skip
-_JSON = {"measures", "options"}
+_JSON = {"checks", "measures", "options", "why"}
 
 
 def append_link(connection: sqlite3.Connection, run_id: int, how: Chained, now: datetime) -> None:

@@ -55,7 +55,10 @@ def small_environment(directory: Path, name: str = "lab") -> Environment:
     register = directory / "inventory" / "registers" / "access_reviews.yml"
     register.write_text("- {date: 2026-02-01, by: alice}\n")
     made = SimpleNamespace(
-        name=name, store_directory=directory / "store", directory=directory / "inventory"
+        name=name,
+        kind="production",
+        store_directory=directory / "store",
+        directory=directory / "inventory",
     )
     return cast(Environment, made)
 
