@@ -15,6 +15,7 @@ from testinfra.host import Host
 from orchestrator.records import CheckResult, Verdict
 
 BROKE_DOWN = "the check broke down"
+NEEDS_FULL_KERNEL = "needs a full kernel"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,7 +60,7 @@ def _full_kernel(request: pytest.FixtureRequest) -> None:
     host: Host = request.getfixturevalue("host")
     # systemd-detect-virt answers by its exit code: 0 inside a container.
     if host.run("systemd-detect-virt --container --quiet").rc == 0:
-        pytest.skip("needs a full kernel: this host is a container")
+        pytest.skip(f"{NEEDS_FULL_KERNEL}: this host is a container")
 
 
 @pytest.fixture(scope="session")

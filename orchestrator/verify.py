@@ -142,7 +142,7 @@ def waive(check: CheckResult, waivers: Sequence[Waiver], today: date) -> CheckRe
     if check.verdict is not Verdict.FAILS:
         return check
     for waiver in waivers:
-        if waiver.rule != check.check or (waiver.hosts and check.host not in waiver.hosts):
+        if not applies(waiver, check):
             continue
         if waiver.until >= today:
             reason = f"waived until {waiver.until} by {waiver.approver}: {waiver.reason}"
@@ -151,6 +151,11 @@ def waive(check: CheckResult, waivers: Sequence[Waiver], today: date) -> CheckRe
             check, message=f"the waiver expired on {waiver.until}; {check.message}".strip("; ")
         )
     return check
+
+
+def applies(waiver: Waiver, check: CheckResult) -> bool:
+    """Whether a waiver, in force or not, is one of this check on this host."""
+    return waiver.rule == check.check and (not waiver.hosts or check.host in waiver.hosts)
 
 
 def declaration(environment: Environment, host: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ COMMANDS = {
     "history": "Show the recorded runs of an environment.",
     "evidence": "Hand what was recorded to an auditor, signed; find what was changed since.",
     "measures": "Show the measures, and the roles and checks behind each.",
+    "report": "Write the report for a client or an auditor: every measure, with its evidence.",
 }
 
 
