@@ -71,8 +71,9 @@ def write_report(
         text = page.html(material, content, words, _role_pages(material, directory))
         file = directory / f"pas-{environment.name}-{now:%Y-%m-%d}-{edition}-{language}.html"
         printed = file.with_suffix(".pdf")
+        as_pdf = page.pdf(text)  # before anything is written: it is what may fail
         _put(file, text.encode())
-        _put(printed, page.pdf(text))
+        _put(printed, as_pdf)
         return Written(run.id, file, printed, content)
 
 
@@ -118,8 +119,8 @@ def _role_pages(material: Material, directory: Path) -> dict[str, str]:
     """Where the pages of the roles are, seen from the report; a client has none of them."""
     if not material.internal:
         return {}
-    pages = (project_root() / "roles").glob("*/README.md")
-    return {page.parent.name: os.path.relpath(page, directory) for page in pages}
+    files = (project_root() / "roles").glob("*/README.md")
+    return {file.parent.name: os.path.relpath(file, directory) for file in files}
 
 
 def _made(directory: Path) -> Path:

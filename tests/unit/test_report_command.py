@@ -8,8 +8,10 @@ import pytest
 from report_store import Desk, desk_of, everywhere
 
 from orchestrator.cli import run
+from orchestrator.cli.report import command
 from orchestrator.exit_codes import ExitCode
 from orchestrator.records import RunStatus, Verdict
+from orchestrator.report import LANGUAGES
 from orchestrator.store import Store
 
 
@@ -91,6 +93,11 @@ def test_bad_input_is_refused_and_nothing_recorded(
         assert words in err
     with Store.open(looked.environment.store_directory, "lab") as store:
         assert store.runs(9, "report") == []
+
+
+def test_every_language_can_be_asked_for() -> None:
+    [option] = [one for one in command.params if one.name == "language"]
+    assert tuple(option.type.choices) == LANGUAGES  # type: ignore[attr-defined]
 
 
 def test_without_a_run_it_says_what_to_do(desk: Desk, capsys: Captured) -> None:

@@ -216,6 +216,29 @@ def test_every_language_has_every_text() -> None:
         assert all(texts[section.name]["title"] for section in SECTIONS)
 
 
+def forms(texts: object, at: str = "") -> set[str]:
+    """The names of the texts, those of one that counts taken together."""
+    if not isinstance(texts, dict) or {"one", "other"} <= set(texts):
+        return {at}
+    return set().union(*(forms(value, f"{at}.{key}".strip(".")) for key, value in texts.items()))
+
+
+def test_no_text_is_left_over() -> None:
+    """A text is named as it is, or by the group that it belongs to."""
+    files = [file for file in TEXTS.parent.rglob("*") if file.suffix in {".py", ".j2"}]
+    source = "".join(file.read_text("utf-8") for file in files)
+    texts = yaml.safe_load((TEXTS / "fr.yml").read_text("utf-8"))
+    left = {
+        name
+        for name in forms(texts)
+        if f'"{name}"' not in source
+        and f'"{name.rpartition(".")[0]}." ~' not in source
+        and not name.startswith(("dates.", "roles.", "evidence.commands."))
+        and not name.endswith(".title")
+    }
+    assert left == set()
+
+
 def luminance(colour: str) -> float:
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
