@@ -243,27 +243,30 @@ def _by_host(one: Standing, material: Material) -> Sequence[Data]:
 
 
 def _checks(looks: Sequence[Look]) -> Sequence[Data]:
-    """Each check with its result; the same on several hosts is one line."""
+    """Each check with its result; the same on several hosts is one line, by run."""
     together: dict[tuple[object, ...], Data] = {}
     for look in looks:
         check, run = look.check, look.run
-        same = (check.check, check.title, check.verdict, check.message, run and run.id)
         line = together.setdefault(
-            same,
+            (check.check, check.title, check.verdict, check.message),
             {
                 "check": check.check,
                 "title": check.title,
                 "verdict": check.verdict,
                 "silence": look.silence,
                 "message": check.message,
-                "run": run.id if run else None,
-                "at": run.started if run else None,
-                "hosts": [],
+                "seen": {},
             },
         )
-        if check.host not in line["hosts"]:
-            line["hosts"].append(check.host)
-    return list(together.values())
+        seen: Data = {
+            "run": run.id if run else None,
+            "at": run.started if run else None,
+            "hosts": [],
+        }
+        hosts = line["seen"].setdefault(seen["run"], seen)["hosts"]
+        if check.host not in hosts:
+            hosts.append(check.host)
+    return [{**line, "seen": list(line["seen"].values())} for line in together.values()]
 
 
 def _in_full(waiver: Waiver) -> Data:
