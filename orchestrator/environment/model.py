@@ -278,7 +278,6 @@ class Environment:
     # The day on which a lab's registers, which are examples, are judged; None for today.
     registers_as_of: date | None = None
     commitments: Commitments = STANDARD
-    registers_as_of: date | None = None  # the day on which a lab's are judged; None: today
 
     def host(self, name: str) -> Host:
         """The host `name`; raises PasInfraError when the environment has none of that name."""

@@ -305,13 +305,12 @@ def test_every_command_is_offered() -> None:
 
 def test_the_modules_of_the_commands_are_the_commands() -> None:
     helpers = {
-        "__init__", "access_view", "options", "progress", "register_view", "results", "terminal"
-    }  # fmt: skip
         "__init__",
         "access_view",
         "drift_view",
         "options",
         "progress",
+        "register_view",
         "results",
         "terminal",
     }
