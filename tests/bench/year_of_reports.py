@@ -1,4 +1,4 @@
-"""The report of a year: `python tests/bench/report.py`.
+"""The report of a year: `python tests/bench/year_of_reports.py`.
 
 Makes a synthetic store (365 nightly runs, 3 hosts, 400 checks on each, spread over the 73 measures)
 and says how long and with how much memory the report of each edition is made of it.
