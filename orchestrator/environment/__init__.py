@@ -1,8 +1,8 @@
 """An environment: `inventories/<name>/`, validated as a whole before anything is touched."""
 
-from orchestrator.environment.find import environment_names, find_environment
+from orchestrator.environment.find import Summary, environment_names, find_environment, summaries
 from orchestrator.environment.flow_matrix import Flow, FlowMatrix, Ports, lets_in
-from orchestrator.environment.load import load_environment, summaries
+from orchestrator.environment.load import load_environment
 from orchestrator.environment.model import (
     Client,
     ControlNode,
@@ -17,7 +17,6 @@ from orchestrator.environment.model import (
     Person,
     Place,
     Right,
-    Summary,
     Vault,
     Vaulted,
     VulnerabilityData,

@@ -1,11 +1,23 @@
-"""Where environments lie."""
+"""Where environments lie, and what each says of itself."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.environment.lines import read
 from orchestrator.environment.spelling import remedy
 from orchestrator.errors import PasInfraError
 from orchestrator.paths import project_root
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An environment in a list; what its environment.yml does not say is None."""
+
+    name: str
+    directory: Path
+    kind: str | None
+    description: str | None
 
 
 def environment_names() -> list[str]:
@@ -39,6 +51,25 @@ def find_environment(name_or_path: str | Path) -> Path:
         where=", ".join(str(directory) for directory in candidates),
         next_step=remedy(text, names, f"name one of: {', '.join(names)}, or give a directory"),
     )
+
+
+def summaries() -> list[Summary]:
+    """Every environment that can be named, whether valid or not."""
+    rows = []
+    for name in environment_names():
+        directory = find_environment(name)
+        document, _ = read(directory / "environment.yml")
+        declared = document.mapping() if document else {}
+        kind, description = declared.get("kind"), declared.get("description")
+        rows.append(
+            Summary(
+                name,
+                directory,
+                kind if isinstance(kind, str) else None,
+                description if isinstance(description, str) else None,
+            )
+        )
+    return rows
 
 
 def _roots() -> list[Path]:

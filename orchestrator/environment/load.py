@@ -14,12 +14,12 @@ from orchestrator.environment.addresses import (
 )
 from orchestrator.environment.build import build_environment, vault_of
 from orchestrator.environment.clients import client_problems
-from orchestrator.environment.find import environment_names, find_environment
+from orchestrator.environment.find import find_environment
 from orchestrator.environment.flow_problems import flow_problems_of
 from orchestrator.environment.inventory import Inventory, read_inventory, read_variable_files
 from orchestrator.environment.lines import Document, parse, read
 from orchestrator.environment.machines import lab_problems, read_lab
-from orchestrator.environment.model import Environment, Summary
+from orchestrator.environment.model import Environment
 from orchestrator.environment.people_problems import people_problems
 from orchestrator.environment.registers import register_problems
 from orchestrator.environment.roles_spec import read_roles, read_site
@@ -94,25 +94,6 @@ def load_environment(
     if problems:
         raise ConfigurationInvalid(list(dict.fromkeys(problems)))
     return build_environment(documents, inventory, addresses, lab)
-
-
-def summaries() -> list[Summary]:
-    """Every environment that can be named, whether valid or not."""
-    rows = []
-    for name in environment_names():
-        directory = find_environment(name)
-        document, _ = read(directory / "environment.yml")
-        declared = document.mapping() if document else {}
-        kind, description = declared.get("kind"), declared.get("description")
-        rows.append(
-            Summary(
-                name,
-                directory,
-                kind if isinstance(kind, str) else None,
-                description if isinstance(description, str) else None,
-            )
-        )
-    return rows
 
 
 def _read_files(

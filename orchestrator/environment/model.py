@@ -284,16 +284,6 @@ class Environment:
         return _named(name, {host.name: host for host in self.hosts}, "host")
 
 
-@dataclass(frozen=True)
-class Summary:
-    """An environment in a list; what its environment.yml does not say is None."""
-
-    name: str
-    directory: Path
-    kind: str | None
-    description: str | None
-
-
 def _named(name: str, things: Mapping[str, T], noun: str) -> T:
     if name not in things:
         raise PasInfraError(
