@@ -1,5 +1,6 @@
 """The page: one self-contained HTML file, and the same as PDF."""
 
+import gc
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,7 +62,13 @@ def pdf(page: str) -> bytes:
             f"the report cannot be printed: {error}",
             next_step="apt-get install libpango-1.0-0 libpangoft2-1.0-0 fonts-dejavu-core",
         ) from error
-    printed: bytes = HTML(string=page).write_pdf()
+    # A layout is millions of small objects that stay: looking through them takes a quarter of it.
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        printed: bytes = HTML(string=page).write_pdf()
+    finally:
+        gc.set_threshold(*before)
     return printed
 
 
