@@ -26,23 +26,25 @@ class HostProgram:
 
     `modules` are in the order of their imports; each is a module of the same name there. Secrets
     of a request are on stdin only, with the program. `subject` is what is asked for, `remedy` what
-    to do when the host refuses; `patience` is in seconds.
+    to do when the host refuses; `patience` is in seconds, `at_most` the bytes of an answer.
     """
 
     subject: str
     modules: tuple[str, ...]
     remedy: str
     patience: float
+    at_most: int = 64 << 20
 
     def question(self, request: Mapping[str, object]) -> Question[dict[str, Any]]:
         """The request as a question to hosts."""
         sources = {name: _source(name) for name in self.modules}
         return Question(
             self.subject,
-            "sudo -n python3 -I -",
-            json.loads,
+            "sudo -n python3 -I -B -",
+            _read,
             script=_PROGRAM.format(sources=sources, asked=json.dumps(dict(request))),
             patience=self.patience,
+            at_most=self.at_most,
         )
 
     def call(self, connection: Connection, where: str, **request: object) -> dict[str, Any]:
@@ -65,6 +67,13 @@ class HostProgram:
                 next_step=self.remedy,
             )
         return said
+
+
+def _read(text: str) -> dict[str, Any]:
+    answer = json.loads(text)
+    if not isinstance(answer, dict):
+        raise ValueError("it is no object of JSON")
+    return answer
 
 
 def _source(module: str) -> str:

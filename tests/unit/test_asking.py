@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engine import Connection, Question, ask
+from orchestrator.engine import Connection, HostProgram, Question, ask
 
 # Its last arguments are the host's address and the command.
 SSH = """\
@@ -16,6 +16,9 @@ case $address in
     refuses) printf 'first\\n\\033[2Jsudo: a password is required\\n' >&2; exit 1 ;;
     silent) exit 1 ;;
     babbles) printf '\\377\\n' ;;
+    floods) exec yes ;;
+    complains) exec yes >&2 ;;
+    nests) head -c 200000 /dev/zero | tr '\\0' '[' ;;
     hangs) exec sleep 30 ;;
 esac
 """
@@ -50,6 +53,21 @@ def test_every_host_is_asked_and_every_silence_has_its_reason() -> None:
         "babbles": "its state could not be read: it makes no sense",
         "hangs": "no answer within 2 s",
     }
+
+
+def test_a_flood_is_cut_off_and_nonsense_is_no_answer() -> None:
+    connections = [Connection(host, host, 22, "ops", "") for host in ("floods", "complains")]
+    given, missing = ask(connections, Question("its state", "look", read, at_most=1 << 20))
+    assert given == {}
+    why = "its state could not be read: it says over 1048576 bytes"
+    assert missing == {"floods": why, "complains": why}
+
+
+@pytest.mark.parametrize("host", ["nests", "answers"])
+def test_a_program_answers_with_an_object(host: str) -> None:
+    program = HostProgram("its state", (), remedy="", patience=5)
+    _, missing = ask([Connection(host, host, 22, "ops", "")], program.question({}))
+    assert missing[host].startswith("its state could not be read: ")
 
 
 def test_nobody_is_asked() -> None:
