@@ -151,4 +151,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (
+        # What was accepted stays so when the run that did it is deleted.
+        """
+        CREATE TABLE baselines (
+            host TEXT PRIMARY KEY NOT NULL,
+            run_id INTEGER REFERENCES runs (id) ON DELETE SET NULL,
+            accepted TEXT NOT NULL,
+            objects TEXT NOT NULL CHECK (json_valid(objects))
+        ) STRICT
+        """,
+    ),
 )

@@ -19,6 +19,7 @@ from orchestrator.records import (
     TaskStatus,
     Verdict,
 )
+from orchestrator.store.baselines import Baselines
 from orchestrator.store.chain import Chained
 from orchestrator.store.chain_view import Chain
 from orchestrator.store.database import open_database
@@ -60,6 +61,7 @@ class Store(Tables):
         super().__init__(connection, path)
         self.environment = environment
         self.drift = DriftTables(connection, path)
+        self.baselines = Baselines(connection, path)
 
     @classmethod
     def open(cls, directory: Path, environment: str) -> Self:

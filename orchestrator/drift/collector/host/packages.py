@@ -1,0 +1,84 @@
+"""Runs on a host: the packages as dpkg and apt know them, without their versions.
+
+A version is what upgrades change every night; whether it is the right one, checks judge.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from orchestrator.drift.collector.host.commands import CannotSay, Objects, output
+
+_STATUS = Path("/var/lib/dpkg/status")
+_AUTOMATIC = Path("/var/lib/apt/extended_states")
+_LISTS = Path("/var/lib/apt/lists")
+_ORIGIN = re.compile(r"^Origin: (.*)$", re.MULTILINE)
+
+
+def packages() -> Objects:
+    """Each package: who asked for it, from which archives it may come, and if it is held."""
+    automatic = {
+        entry["Package"]
+        for entry in _stanzas(_AUTOMATIC)
+        if entry.get("Auto-Installed") == "1"
+    }  # fmt: skip
+    archives = _archives()
+    found: dict[str, dict[str, object]] = {}
+    for entry in installed_packages():
+        name = entry["Package"]
+        origins = sorted(origin for origin, names in archives.items() if name in names)
+        wanted, fault, state = entry["Status"].split()
+        found[name] = {
+            "manual": name not in automatic,
+            "origin": (origins or ["no archive"]) if archives else "unknown",
+            "state": state if fault == "ok" else f"{state}, {fault}",
+            "held": wanted == "hold",
+        }
+    return {"package": found}
+
+
+@cache
+def installed_packages() -> tuple[dict[str, str], ...]:
+    """The entries of dpkg's status file of which more is there than configuration files."""
+    if not _STATUS.exists():
+        raise CannotSay(f"{_STATUS} is not there")
+    gone = (" not-installed", " config-files")
+    return tuple(entry for entry in _stanzas(_STATUS) if not entry["Status"].endswith(gone))
+
+
+def _stanzas(path: Path) -> Iterator[dict[str, str]]:
+    if not path.exists():
+        return
+    for block in path.read_text(errors="replace").split("\n\n"):
+        entry: dict[str, str] = {}
+        key = ""
+        for line in block.splitlines():
+            if line[:1] in (" ", "\t"):
+                entry[key] += f"\n{line.strip()}"
+            else:
+                key, _, value = line.partition(":")
+                entry[key] = value.strip()
+        if "Package" in entry:
+            yield entry
+
+
+def _archives() -> dict[str, set[str]]:
+    """Which packages each archive has, by its origin, as the fetched lists say."""
+    found: dict[str, set[str]] = {}
+    for index in sorted(_LISTS.glob("*_Packages")):
+        release = index.name.partition("_dists_")
+        suite = "_".join(release[2].split("_")[:1])
+        signed = _LISTS / f"{release[0]}_dists_{suite}_InRelease"
+        if not signed.exists():
+            signed = signed.with_name(f"{release[0]}_dists_{suite}_Release")
+        text = signed.read_text(errors="replace")[:4000] if signed.exists() else ""
+        named = _ORIGIN.search(text)
+        try:
+            names = output("grep", "-h", "^Package: ", str(index))
+        except CannotSay:  # an empty archive
+            continue
+        found.setdefault(named[1] if named else "unnamed", set()).update(
+            line.removeprefix("Package: ") for line in names.splitlines()
+        )
+    return found
