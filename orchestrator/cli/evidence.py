@@ -106,7 +106,8 @@ def verify_command(
 
     FILE is a bundle; nothing but it is needed, on any machine. Without FILE, the store of the
     environment is looked at. Ends with 0 when all is as it was recorded, 2 when something is not, 1
-    when it cannot be read, and 4 for a bundle that is intact while nobody said who may sign.
+    when it cannot be read, and 4 when nothing can be said: nothing is recorded, or nobody said who
+    may sign the bundle.
     """
     from orchestrator.environment import load_environment
     from orchestrator.evidence import verify_bundle, verify_store
@@ -129,12 +130,13 @@ def verify_command(
 def _show(verified: "Verified") -> None:
     _show_findings(verified)
     links, manifest = verified.links, verified.manifest
-    if not verified.findings:
+    if not verified.findings and not links:
+        click.echo(f"{verified.subject}: nothing is recorded, so nothing can be said")
+    elif not verified.findings:
         span = f", {manifest.started} to {manifest.ended}" if manifest else ""
         count = _count(len(links), "link")
         click.echo(f"{verified.subject}: {count}, all as recorded{span}")
-        if links:
-            click.echo(f"last link: {links[-1].position} {links[-1].sha256}")
+        click.echo(f"last link: {links[-1].position} {links[-1].sha256}")
     if verified.later:
         click.echo(
             f"{verified.later} of them were chained later than they ended: of the time before "

@@ -33,10 +33,11 @@ class Verified:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Findings for what was forged; incomplete while nobody knows who signed."""
+        """Findings for what was forged; incomplete when nobody knows what, or who signed it."""
         if self.findings:
             return ExitCode.FINDINGS
-        return ExitCode.INCOMPLETE if self.manifest and not self.signer else ExitCode.OK
+        unsigned = self.manifest is not None and self.signer is None
+        return ExitCode.INCOMPLETE if unsigned or not self.links else ExitCode.OK
 
 
 def following(manifest: Manifest, links: list[Link], previous: Verified) -> Iterator[Finding]:

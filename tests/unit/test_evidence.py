@@ -279,7 +279,8 @@ def test_nothing_recorded_is_nothing_to_export(
 ) -> None:
     assert run(["evidence", "export", "--key", str(key)]) == 1
     assert "nothing was recorded yet" in capsys.readouterr().err
-    assert run(["evidence", "verify"]) == 0
+    assert run(["evidence", "verify"]) == 4
+    assert "nothing is recorded, so nothing can be said" in capsys.readouterr().out
 
 
 def test_the_agent_signs_where_the_public_key_is_given(
