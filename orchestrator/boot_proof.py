@@ -20,6 +20,7 @@ from orchestrator.unlock import initramfs_of, pinned
 Facts = Mapping[str, Sequence[str]]
 
 _KEYS = "initramfs_unlock_keys"
+_TANG = "initramfs_tang_url"
 # As templates/unlock_keys.j2 of role initramfs writes it.
 _LETS_IN = (
     'no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command="/usr/bin/cryptroot-unlock" '
@@ -45,14 +46,15 @@ def unlock_proof(environment: Environment) -> UnlockProof:
             return ""
         try:
             initramfs = initramfs_of(environment, connection)
-            keys = variables(environment, [connection.host], [_KEYS])[connection.host]
+            declared = variables(environment, [connection.host], [_KEYS, _TANG])[connection.host]
             passphrase = secret(environment, connection.host, "installation_passphrase")
         except PasInfraError as error:
             return error.what
         wanted = Wanted(
             host_keys=tuple(pinned(initramfs.pins, initramfs.alias)),
-            lets_in=tuple(keys[_KEYS] or ()),
+            lets_in=tuple(declared[_KEYS] or ()),
             port=initramfs.port,
+            tang=bool(declared[_TANG]),
         )
         found = faults(facts, wanted)
         for uuid in facts["luks"]:
@@ -67,11 +69,15 @@ def unlock_proof(environment: Environment) -> UnlockProof:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is declared of an initramfs: host keys (type and key), who is let in, on which port."""
+    """What is declared of an initramfs: host keys (type and key), who is let in, on which port.
+
+    `tang`: whether it asks a Tang server, too.
+    """
 
     host_keys: tuple[str, ...]
     lets_in: tuple[str, ...]
     port: int
+    tang: bool = False
 
 
 def read_facts(said: str) -> Facts:
@@ -101,6 +107,9 @@ def faults(facts: Facts, wanted: Wanted) -> list[str]:
         found.append(f"its initramfs listens on port {' '.join(facts['port'])}, not {wanted.port}")
     if not facts["unlocker"]:
         found.append("its initramfs has no cryptroot-unlock")
+    if bool(facts["tang"]) != wanted.tang:
+        does = "does not ask Tang" if wanted.tang else "asks Tang, which nobody declared"
+        found.append(f"its initramfs {does}")
     if not facts["hostkey"]:
         found.append("its initramfs has no host key, so nobody reaches it over SSH")
     found += [

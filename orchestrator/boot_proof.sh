@@ -43,6 +43,7 @@ done
 for keys in "$top"/root*/.ssh/authorized_keys; do
     [ ! -f "$keys" ] || grep -v -e '^#' -e '^$' "$keys" | sed 's/^/letsin /'
 done
+[ ! -f "$top/scripts/local-top/clevis" ] || says tang yes
 [ ! -f "$top/sbin/dropbear" ] && [ ! -f "$top/usr/sbin/dropbear" ] || says dropbear yes
 cat "$top"/etc/dropbear/dropbear.conf 2> /dev/null | sed -n 's/^DROPBEAR_OPTIONS=.*-p *\([0-9]*\).*/port \1/p'
 # The last one counts there, and an option of the kernel's more than any.

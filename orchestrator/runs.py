@@ -19,6 +19,7 @@ LOCKED_COMMANDS = (
     "apply",
     "install",
     "keys rotate",
+    "keys bind",
     "keys escrow",
     "keys copy",
     "keys destroyed",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.keys_view import show_copies, show_devices
 from orchestrator.cli.options import (
     complete_one_host,
     environment_option,
@@ -14,15 +15,12 @@ from orchestrator.cli.options import (
     strategy_option,
 )
 from orchestrator.cli.progress import Stages
-from orchestrator.cli.results import show_faults, show_troubles
+from orchestrator.cli.results import show_troubles
 from orchestrator.cli.terminal import console, print_json
 from orchestrator.errors import Interrupted
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from orchestrator.engine import PlayOutcome, Strategy
-    from orchestrator.keys import CopyList, DeviceList
 
 host_argument = click.argument("host_name", metavar="HOST", shell_complete=complete_one_host)
 devices_option = click.option(
@@ -47,24 +45,26 @@ def status(environment_name: str, hosts: tuple[str, ...], *, as_json: bool) -> i
     """Show the encrypted disks of the hosts: cipher, keys, and whether the header is in escrow.
 
     The hosts are asked; nothing on them is changed, and no key is needed. Ends with 2 when a header
-    is not in escrow as it is, or when not as many keys open a disk as are declared; 4 when a host
-    could not be asked.
+    is not in escrow as it is, when not as many keys open a disk as are declared, or when Tang does
+    otherwise than is declared; 4 when a host could not be asked.
     """
     from orchestrator.engine import connections
     from orchestrator.environment import load_environment
-    from orchestrator.keys import key_slots, list_devices
+    from orchestrator.keys import declared_tang, key_slots, list_devices
     from orchestrator.selection import select
 
     environment = load_environment(environment_name)
     chosen = select(environment, limit=hosts)
     found = list_devices(
-        connections(environment, chosen.hosts), key_slots(environment, chosen.hosts)
+        connections(environment, chosen.hosts),
+        key_slots(environment, chosen.hosts),
+        declared_tang(environment, chosen.hosts),
     )
     if as_json:
-        devices = [asdict(one) | {"faults": one.faults} for one in found.devices]
+        devices = [asdict(one) | {"faults": found.faults_of(one)} for one in found.devices]
         print_json({"devices": devices, "missing": dict(found.missing)})
     else:
-        _show(found, console())
+        show_devices(found, console())
     return found.exit_code
 
 
@@ -114,6 +114,43 @@ def rotate(
             progress=stages.progress,
         )
         change = change_volume_key if volume_key else change_passphrase
+        changed = change(environment, host, _strategy(strategy), watching, uuids=uuids)
+    return _ended(changed.run_id, changed.outcome, host.name)
+
+
+@command.command("bind", short_help="Let Tang open the disk of a host's system.")
+@host_argument
+@environment_option
+@strategy_option
+@devices_option
+@click.option("--remove", is_flag=True, help="Take what opens the disks without a hand away again.")
+def bind(
+    host_name: str,
+    environment_name: str,
+    strategy: str | None,
+    uuids: tuple[str, ...],
+    *,
+    remove: bool,
+) -> int:
+    """Let the declared Tang server open the disk of HOST's system at a start, without a hand.
+
+    Only what `initramfs_tang_url` and `initramfs_tang_thumbprint` declare, and only while a waiver
+    accepts the risk (docs/explanation/unattended-unlock.md). The passphrase opens the disk as
+    before; cut short anywhere, the same command goes on. The new headers go into escrow.
+    """
+    from orchestrator import keys
+    from orchestrator.environment import load_environment
+
+    environment = load_environment(environment_name)
+    host = environment.host(host_name)
+    told = console(stderr=True)
+    with Stages() as stages:
+        watching = keys.Watching(
+            stage=stages.begin,
+            tell=lambda text: told.print(text, markup=False),
+            progress=stages.progress,
+        )
+        change = keys.unbind if remove else keys.bind
         changed = change(environment, host, _strategy(strategy), watching, uuids=uuids)
     return _ended(changed.run_id, changed.outcome, host.name)
 
@@ -191,7 +228,7 @@ def copies(host_name: str, environment_name: str, *, as_json: bool) -> int:
         rows = [asdict(one) | {"state": found.state(one)} for one in found.copies]
         print_json({"copies": rows, "faults": found.faults})
     else:
-        _show_copies(host_name, found, console())
+        show_copies(host_name, found, console())
     return found.exit_code
 
 
@@ -217,47 +254,6 @@ def destroyed(host_name: str, number: int, environment_name: str) -> int:
     )
     told.print(f"recorded as run {run_id} (pas-infra history {run_id})")
     return 0
-
-
-def _show_copies(host_name: str, found: "CopyList", to: "Console") -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("copy", "made", "by", "kept in", "state"):
-        table.add_column(title, overflow="fold")
-    for one in found.copies:
-        state = found.state(one)
-        fate = f"destroyed {one.destroyed[:10]} by {one.destroyed_by}" if one.destroyed else state
-        table.add_row(str(one.number), one.made[:10], one.by, escape(one.place), escape(fate))
-    to.print(table)
-    show_faults([(host_name, "key store", fault) for fault in found.faults], {}, to)
-
-
-def _show(found: "DeviceList", to: "Console") -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("host", "device", "UUID", "cipher", "open as", "keys", "escrow"):
-        # What somebody copies into a command stands on one line.
-        table.add_column(title, overflow="fold", no_wrap=title in ("device", "UUID"))
-    for one in found.devices:
-        table.add_row(
-            one.host,
-            escape(one.path),
-            one.uuid,
-            f"{one.cipher} {one.key_bits}",
-            escape("\n".join(one.opened)) or "not open",
-            "\n".join(
-                f"{slot.number}: {slot.derivation} {slot.memory_mib} MiB, {slot.passes} passes"
-                for slot in one.slots
-            ),
-            {True: "kept", False: "another", None: "none"}[one.in_escrow],
-        )
-    to.print(table)
-    faults = [(one.host, one.path, fault) for one in found.devices for fault in one.faults]
-    show_faults(faults, found.missing, to)
 
 
 def _ended(run_id: int, outcome: "PlayOutcome", name: str) -> int:

@@ -10,7 +10,15 @@ KEYS = HostProgram(
     "its encrypted disks",
     tuple(
         f"orchestrator.keys.host.{name}"
-        for name in ("luks", "alone", "volume_key", "passphrase", "answers")
+        for name in (
+            "luks",
+            "alone",
+            "tokens",
+            "volume_key",
+            "passphrase",
+            "tang",
+            "answers",
+        )
     ),
     remedy="pas-infra keys status shows what is there",
     # Seconds: a key of argon2id takes about three, and a device with many slots tries each.

@@ -1,77 +1,22 @@
 """Change the keys of a host's encrypted disks, each into escrow before the next."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from orchestrator.engine import (
-    Connection,
-    OnProgress,
-    PlayOutcome,
-    PlayStatus,
-    Strategy,
-    connections,
-    printable,
-)
+from orchestrator.engine import Connection, PlayStatus, Strategy, printable
 from orchestrator.environment import Environment, Host
 from orchestrator.errors import Incomplete, PasInfraError
 from orchestrator.keys import escrow
 from orchestrator.keys.call import call
 from orchestrator.keys.declared import cipher, derivation, key_slots, passphrase_of
 from orchestrator.keys.devices import Device
-from orchestrator.records import TaskResult, TaskStatus
-from orchestrator.runs import Recorder, recorded
+from orchestrator.keys.work import Watching, working
 from orchestrator.unlock import declared_passphrases
 
-_MEASURES = ("6.4.1", "6.4.2")
 _LEAST_LETTERS = 32  # of a passphrase, as role installation demands
 _BETWEEN = 15.0  # seconds between two looks at how far a disk is
 _SILENCES = 20  # looks in a row that may go unanswered
-
-
-@dataclass(frozen=True)
-class Watching:
-    """Who is told what a change comes to: a stage, what was done, and what Ansible reports."""
-
-    stage: Callable[[str], None]
-    tell: Callable[[str], None]
-    progress: OnProgress
-
-
-@dataclass(frozen=True)
-class _Work:
-    """One host whose keys are changed, device by device, each into escrow before the next."""
-
-    environment: Environment
-    host: Host
-    strategy: Strategy
-    watching: Watching
-    run: Recorder
-    connection: Connection
-
-    def keep(self, device: Device, sentence: str, *, changed: bool) -> None:
-        self.run.keep(
-            TaskResult(
-                host=device.host,
-                role="",
-                task=sentence,
-                action="cryptsetup",
-                status=TaskStatus.CHANGED if changed else TaskStatus.OK,
-                measures=_MEASURES,
-            )
-        )
-        self.watching.tell(sentence)
-
-    def to_escrow(self, sums: Mapping[str, str]) -> PlayOutcome:
-        self.watching.stage("escrow")
-        return escrow.replace(
-            self.environment, self.host, self.strategy, sums, self.run, self.watching.progress
-        )
-
-    def ended(self, outcome: PlayOutcome) -> escrow.Escrowed:
-        return escrow.Escrowed(self.run.id, outcome)
 
 
 def change_passphrase(
@@ -88,7 +33,7 @@ def change_passphrase(
     neither opens one, and when more keys are there that neither is than are declared
     (`encryption_key_slots`): nobody may destroy an unknown one.
     """
-    with _working(environment, host, strategy, watching, "passphrase") as work:
+    with working("keys rotate", "passphrase", environment, host, strategy, watching) as work:
         new, *others = declared_passphrases(environment, host)
         former = others[0] if others else ""
         _judge(environment, host, new, former)
@@ -139,7 +84,7 @@ def change_volume_key(
     on, also when it has ended meanwhile. `between` are seconds between two looks. Raises
     PasInfraError when a header is not in escrow as it is, and when the change stops.
     """
-    with _working(environment, host, strategy, watching, "volume key") as work:
+    with working("keys rotate", "volume key", environment, host, strategy, watching) as work:
         chosen = in_order(escrow.devices_of(work.connection, uuids))
         asked = {
             "derivation": derivation(environment, host),
@@ -175,16 +120,6 @@ def change_volume_key(
                 break
             call(work.connection, "escrowed", uuid=device.uuid)
         return work.ended(outcome)
-
-
-@contextmanager
-def _working(
-    environment: Environment, host: Host, strategy: Strategy, watching: Watching, what: str
-) -> Iterator[_Work]:
-    options = {"hosts": [host.name], "what": what}
-    with recorded(environment, "keys rotate", options) as run:
-        connection = connections(environment, [host.name])[0]
-        yield _Work(environment, host, strategy, watching, run, connection)
 
 
 def with_a_passphrase(chosen: tuple[Device, ...], *, named: bool) -> list[Device]:

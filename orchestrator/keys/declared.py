@@ -5,12 +5,22 @@ from collections.abc import Sequence
 from orchestrator.engine import variables
 from orchestrator.environment import Environment, Host, role_defaults
 from orchestrator.errors import PasInfraError
-from orchestrator.keys.devices import Device
+from orchestrator.keys.devices import Device, Tang
 from orchestrator.keys.key_store import key_store
 from orchestrator.paths import project_root
 from orchestrator.unlock import declared_passphrases, settings
 
 _SLOTS = "encryption_key_slots"
+
+
+def declared_tang(environment: Environment, hosts: Sequence[str]) -> dict[str, Tang | None]:
+    """What is declared to open the system's disk of each host without a hand; usually None."""
+    names = ("initramfs_tang_url", "initramfs_tang_thumbprint")
+    found = {}
+    for host, declared in variables(environment, hosts, names).items():
+        url, thumbprint = (str(declared[name] or "") for name in names)
+        found[host] = Tang(url, thumbprint) if url else None
+    return found
 
 
 def passphrase_of(environment: Environment, host: Host, device: Device) -> str:

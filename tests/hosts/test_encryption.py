@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import clevis
 import pytest
 from conftest import Answers
 from declared import Declared
@@ -159,15 +160,38 @@ def test_kernel_encrypts_as_declared(
 
 
 @pytest.mark.pas("6.4.1")
-def test_keys_are_as_many_as_declared(headers: Mapping[str, Any], declared: Declared) -> None:
-    """As many keys open each device as are declared, and nothing else does."""
+def test_keys_are_as_many_as_declared(
+    headers: Mapping[str, Any], disks: list[Node], declared: Declared
+) -> None:
+    """As many keys open each device as are declared, Tang's among them, and nothing else does."""
     wanted = declared["encryption_key_slots"]
+    systems = {node["path"] for node, _ in below(disks) if carries_root(node)}
     faults = []
     for path, header in headers.items():
-        if len(header["keyslots"]) != wanted:
-            faults.append(f"{path} has {len(header['keyslots'])} keys, not {wanted}")
-        faults += [f"{path} has a token of {t['type']}" for t in header.get("tokens", {}).values()]
+        of_tang = {slot for binding in clevis.bindings(header) for slot in binding.slots}
+        others = set(header["keyslots"]) - of_tang
+        if len(others) != wanted:
+            faults.append(f"{path} has {len(others)} keys, not {wanted}")
+        kinds = [token["type"] for token in header.get("tokens", {}).values()]
+        faults += [f"{path} has a token of {kind}" for kind in kinds if kind != "clevis"]
+        faults += clevis.faults(path, header, declared, system=path in systems)
     assert not faults, "; ".join(faults)
+
+
+def carries_root(node: Node) -> bool:
+    """Whether / is mounted from a device, or from one that stands on it."""
+    return "/" in node["mountpoints"] or any(map(carries_root, node.get("children", [])))
+
+
+@pytest.mark.pas("6.4.2")
+def test_a_hand_opens_its_disks(headers: Mapping[str, Any]) -> None:
+    """Nothing but a passphrase that somebody gives opens a disk; else a waiver accepts the risk."""
+    found = [
+        f"{path} by Tang at {binding.url or 'an unknown place'}"
+        for path, header in headers.items()
+        for binding in clevis.bindings(header)
+    ]
+    assert not found, f"opened without a hand: {', '.join(found)}"
 
 
 @pytest.mark.pas("6.4.2")

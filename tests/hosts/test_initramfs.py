@@ -24,6 +24,7 @@ for image in /boot/initrd.img-*; do
     echo "$image there"
     grep -hv -e '^#' -e '^$' "$top"/root*/.ssh/authorized_keys | sed "s|^|$image key |"
     sed -n "s|^DROPBEAR_OPTIONS=|$image options |p" "$top/etc/dropbear/dropbear.conf"
+    [ ! -e "$top/scripts/local-top/clevis" ] || echo "$image clevis"
     rm -rf "$unpacked"
 done
 """
@@ -38,7 +39,7 @@ def images(answers: Answers) -> Images:
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for line in answers(LOOK).splitlines():
         image, word, *rest = line.split(maxsplit=2)
-        found[image][word] += rest
+        found[image][word] += rest or [""]
     assert found, "no kernel has an initramfs"
     return found
 
@@ -72,4 +73,16 @@ def test_it_asks_for_keys_only(images: Images, declared: Declared) -> None:
             faults.append(f"the dropbear of {image} runs without {' '.join(sorted(missing))}")
         if ["-p", port] != options[:2]:
             faults.append(f"the dropbear of {image} does not listen on {port}: {options[:2]}")
+    assert not faults, "; ".join(faults)
+
+
+@pytest.mark.pas("6.4.2")
+def test_it_asks_tang_only_where_declared(images: Images, declared: Declared) -> None:
+    """It asks a Tang server for a key where one is declared, and waits for a hand elsewhere."""
+    wanted = bool(declared["initramfs_tang_url"])
+    faults = [
+        f"{image} {'does not ask Tang' if wanted else 'asks Tang, which nobody declared'}"
+        for image, said in images.items()
+        if bool(said["clevis"]) != wanted
+    ]
     assert not faults, "; ".join(faults)

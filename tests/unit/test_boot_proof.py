@@ -1,6 +1,7 @@
 """Whether the next start of a host can be unlocked, from what its initramfs says."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,12 @@ def test_what_is_as_it_must_be_has_no_fault() -> None:
     assert faults(read_facts(GOOD.replace("driver there", "driver built-in")), WANTED) == []
 
 
+def test_tang_is_asked_where_that_is_declared() -> None:
+    wanted = replace(WANTED, tang=True)
+    assert faults(read_facts(GOOD), wanted) == ["its initramfs does not ask Tang"]
+    assert faults(read_facts(f"{GOOD}tang yes\n"), wanted) == []
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -53,6 +60,7 @@ def test_what_is_as_it_must_be_has_no_fault() -> None:
         (f"letsin {LETS_IN}\n", f"letsin {LETS_IN}\nletsin ssh-rsa EEEE\n", "lets in others"),
         (_LETS_IN, "", "lets in others"),
         ("dropbear yes\n", "", "no dropbear"),
+        ("dropbear yes\n", "dropbear yes\ntang yes\n", "asks Tang, which nobody declared"),
         ("port 2222", "port 22", "listens on port 22, not 2222"),
         ("mac 02:c0", "mac 02:c1", "does not know the network card 02:c1"),
         (

@@ -308,6 +308,7 @@ def test_the_modules_of_the_commands_are_the_commands() -> None:
         "__init__",
         "access_view",
         "drift_view",
+        "keys_view",
         "options",
         "progress",
         "register_view",

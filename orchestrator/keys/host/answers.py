@@ -9,14 +9,15 @@ from typing import Any
 from orchestrator.keys.host.alone import alone
 from orchestrator.keys.host.luks import Refused, device_of, header_sum, listed, metadata
 from orchestrator.keys.host.passphrase import change_passphrase, prove
+from orchestrator.keys.host.tang import bind, unbind
 from orchestrator.keys.host.volume_key import awaits_escrow, escrowed, look, reencrypt
 
-_CHANGING = ("passphrase", "reencrypt", "prove")
+_CHANGING = ("passphrase", "reencrypt", "prove", "bind", "unbind")
 _NOTE = Path("/etc/pas-infra/escrow.json")  # written by role encryption
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """What the request asks for: what is there, a new passphrase, or a new volume key."""
+    """What the request asks for: what is there, a new passphrase or volume key, or Tang's."""
     what = request.pop("what")
     actions: dict[str, Callable[..., dict[str, Any]]] = {
         "status": status,
@@ -24,6 +25,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         "reencrypt": reencrypt,
         "look": look,
         "prove": prove,
+        "bind": bind,
+        "unbind": unbind,
         "escrowed": escrowed,
     }
     try:
@@ -44,9 +47,11 @@ def status() -> dict[str, Any]:
     return {"noted": noted, "devices": [described(**found) for found in listed()]}
 
 
-def described(uuid: str, label: str, path: str, opened: list[str]) -> dict[str, Any]:
+def described(
+    uuid: str, label: str, path: str, opened: list[str], *, system: bool
+) -> dict[str, Any]:
     """One device; what its header says is cryptsetup's own JSON, or why it cannot be read."""
-    found = {"uuid": uuid, "label": label, "path": path, "opened": opened}
+    found = {"uuid": uuid, "label": label, "path": path, "opened": opened, "system": system}
     try:
         return found | {
             "header": metadata(path),

@@ -28,8 +28,12 @@ class Refused(Exception):
 
 
 def listed() -> list[dict[str, Any]]:
-    """UUID, label, path and mappings of each LUKS device; a mirror's members are not the device."""
-    tree = json.loads(run("lsblk", "--json", "--output", "NAME,PATH,TYPE,FSTYPE,UUID,LABEL"))
+    """UUID, label, path and mappings of each LUKS device; a mirror's members are not the device.
+
+    `system`: whether / lies there, so that the initramfs opens it.
+    """
+    columns = "NAME,PATH,TYPE,FSTYPE,UUID,LABEL,MOUNTPOINTS"
+    tree = json.loads(run("lsblk", "--json", "--output", columns))
     found: dict[str, dict[str, Any]] = {}
 
     def look_below(nodes: list[dict[str, Any]]) -> None:
@@ -42,6 +46,7 @@ def listed() -> list[dict[str, Any]]:
                     "label": node["label"] or "",
                     "path": node["path"],
                     "opened": opened,
+                    "system": carries_root(node),
                 }
                 if found.setdefault(node["uuid"], one)["path"] != node["path"]:
                     raise Refused(
@@ -52,6 +57,11 @@ def listed() -> list[dict[str, Any]]:
 
     look_below(tree["blockdevices"])
     return list(found.values())
+
+
+def carries_root(node: dict[str, Any]) -> bool:
+    """Whether / is mounted from a device, or from one that stands on it."""
+    return "/" in node["mountpoints"] or any(map(carries_root, node.get("children", [])))
 
 
 def device_of(uuid: str) -> str:

@@ -13,9 +13,9 @@ from orchestrator.keys.host.luks import (
     opened_by,
     pipe,
     run,
-    under_way,
 )
-from orchestrator.keys.host.volume_key import drop_abandoned, runs
+from orchestrator.keys.host.tokens import bound_slots, drop_begun
+from orchestrator.keys.host.volume_key import drop_abandoned, refuse_meanwhile
 
 _MARK = "pas-infra-former"  # the type of a token
 
@@ -26,7 +26,7 @@ def change_passphrase(
     """Let the new passphrase open the device, prove it, and only then take the former one's slot.
 
     Cut short anywhere, one of the two opens it, and the next call goes on. A slot that neither
-    opens is left alone and reported as `strangers`.
+    opens is left alone, and reported as `strangers` if it is not Tang's.
     """
     refuse_meanwhile(device)
     slot = opened_by(device, new)
@@ -43,7 +43,10 @@ def change_passphrase(
     if slot is None:
         raise Refused("the new passphrase was added, and does not open it: the former one stays")
     drop_abandoned(device, new)
-    others = [int(number) for number in metadata(device)["keyslots"] if int(number) != slot]
+    drop_begun(device, new, slot)
+    # Tang's keys are no passphrases: they stay, and `keys status` tells one that nobody declared.
+    stay = {slot, *bound_slots(device)}
+    others = [int(number) for number in metadata(device)["keyslots"] if int(number) not in stay]
     marked = marked_slots(device)
     removed = [
         other
@@ -99,9 +102,3 @@ def prove(device: str, passphrase: str) -> dict[str, Any]:
     if opened_by(device, passphrase) is None:
         raise Refused("the declared passphrase does not open it")
     return {"sha256": before}
-
-
-def refuse_meanwhile(device: str) -> None:
-    """Raises Refused while the volume key is being changed, or that was cut short."""
-    if runs(device) or under_way(device):
-        raise Refused("its volume key is being changed: end that first, with rotate --volume-key")

@@ -19,6 +19,7 @@ from orchestrator.keys.host.luks import (
     run,
     under_way,
 )
+from orchestrator.keys.host.tokens import bound_slots
 
 _RUN = Path("/run/pas-infra/reencrypt")
 # What must outlive a start: a change has ended, and its header is not in escrow yet.
@@ -42,6 +43,11 @@ def reencrypt(
         if opened_by(device, passphrase) is None:
             raise Refused("the declared passphrase does not open it")
         drop_abandoned(device, passphrase)
+        if bound_slots(device):
+            raise Refused(
+                "Tang opens it too, and its key would not be carried over: pas-infra keys bind "
+                "--remove first, and keys bind again afterwards"
+            )
         if (count := len(metadata(device)["keyslots"])) != 1:
             raise Refused(f"{count} keys open it, and one only would be carried over")
         write_note(device, volume_key(device))
@@ -53,6 +59,12 @@ def reencrypt(
     ]  # fmt: skip
     start(device, passphrase, options)
     return look(device)
+
+
+def refuse_meanwhile(device: str) -> None:
+    """Raises Refused while the volume key is being changed, or that was cut short."""
+    if runs(device) or under_way(device):
+        raise Refused("its volume key is being changed: end that first, with rotate --volume-key")
 
 
 def start(device: str, passphrase: str, options: Sequence[str]) -> None:

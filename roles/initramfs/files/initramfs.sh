@@ -1,13 +1,17 @@
 # Prints each initramfs that is not made of what lies in /etc; `build` makes it anew.
 made=/etc/dropbear/initramfs
+tang=/usr/share/initramfs-tools/scripts/local-top/clevis
 # It holds the initramfs's host key: nobody else looks, and nothing of it stays.
 unpacked=$(mktemp -d -p /var/lib)
 trap 'rm -rf "$unpacked"' EXIT
 keys() { grep -hv -e '^#' -e '^$' "$@" 2> /dev/null || :; }
+same() { if [ -e "$1" ]; then cmp -s "$1" "$2"; else [ ! -e "$2" ]; fi; }
 is_made_of_it() {
     [ "$(keys "$made/authorized_keys")" = "$(keys "$top"/root*/.ssh/authorized_keys)" ] &&
         cmp -s "$made/dropbear.conf" "$top/etc/dropbear/dropbear.conf" &&
         cmp -s /etc/initramfs-tools/conf.d/pas-infra "$top/conf/conf.d/pas-infra" || return 1
+    # What asks Tang is there or not, as its package is.
+    same "$tang" "$top/scripts/local-top/clevis" || return 1
     for key in "$made"/dropbear_*_host_key; do
         [ ! -e "$key" ] || cmp -s "$key" "$top/etc/dropbear/$(basename "$key")" || return 1
     done
