@@ -7,11 +7,12 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from orchestrator.backup.repositories import declared_repositories
 from orchestrator.catalogue import check_measures, measure_key
 from orchestrator.check_plugin import BROKE_DOWN
 from orchestrator.engine import Connection, connections, variables
@@ -172,6 +173,7 @@ def declaration(environment: Environment, host: str) -> dict[str, Any]:
         "accounts": accounts_on(environment.people, host) if environment.people else None,
         "clients": [one.as_data() for one in environment.clients if one.host == host],
         "flows": {**matrix.as_data(), "hosts": hosts} if matrix else None,
+        "repositories": [asdict(one) for one in declared_repositories(environment)],
     }
 
 

@@ -72,7 +72,7 @@ def scenarios(role: str | None = None, *, full: bool = False) -> list[Part]:
             side_by_side=True,
         )
         for name in names
-        if role in (None, name)
+        if role is None or name in (role, role.partition("_")[0])
     ]
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "unlock": "Give a server that has restarted the passphrase of its disks.",
     "keys": "See, change and escrow the keys of encrypted disks.",
     "client": "See, make and erase the encrypted volumes of clients.",
+    "backup": "Make, check and restore backups, and test the restore.",
     "plan": "Show what apply would change, and change nothing.",
     "apply": "Bring the hosts to the declared state, then verify them.",
     "verify": "Prove each measure on the live hosts.",

@@ -1,5 +1,6 @@
 """An environment: `inventories/<name>/`, validated as a whole before anything is touched."""
 
+from orchestrator.environment.data_set import DataSet
 from orchestrator.environment.find import Summary, environment_names, find_environment, summaries
 from orchestrator.environment.flow_matrix import Flow, FlowMatrix, Ports, lets_in
 from orchestrator.environment.load import load_environment
@@ -19,17 +20,18 @@ from orchestrator.environment.model import (
     Right,
     Vault,
     Vaulted,
-    VulnerabilityData,
     Waiver,
 )
 from orchestrator.environment.people import accounts_on
 from orchestrator.environment.roles_spec import role_defaults
 from orchestrator.environment.secrets import clear_secrets
 from orchestrator.environment.ssh_keys import PublicKey, public_key
+from orchestrator.environment.tracker_address import VulnerabilityData
 
 __all__ = [
     "Client",
     "ControlNode",
+    "DataSet",
     "Disk",
     "Environment",
     "Flow",

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.environment.clients import build_clients
 from orchestrator.environment.commitments import Commitments
+from orchestrator.environment.data_sets import build_data_sets
 from orchestrator.environment.flows import build_flows
 from orchestrator.environment.inventory import Inventory, Setting, visible_groups
 from orchestrator.environment.lines import Document
@@ -18,12 +19,12 @@ from orchestrator.environment.model import (
     Place,
     Vault,
     Vaulted,
-    VulnerabilityData,
     Waiver,
 )
 from orchestrator.environment.people import build_people
 from orchestrator.environment.secret_store import secret_variables
 from orchestrator.environment.shape import SchemaName
+from orchestrator.environment.tracker_address import VulnerabilityData
 from orchestrator.paths import state_directory
 
 
@@ -63,6 +64,7 @@ def build_environment(
         secrets=secret_variables(inventory),
         commitments=Commitments(**declared.get("commitments", {})),
         registers_as_of=_day(declared.get("registers_as_of")),
+        data_sets=build_data_sets(documents["data_sets"]) if "data_sets" in documents else (),
     )
 
 

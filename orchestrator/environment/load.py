@@ -14,6 +14,8 @@ from orchestrator.environment.addresses import (
 )
 from orchestrator.environment.build import build_environment, vault_of
 from orchestrator.environment.clients import client_problems
+from orchestrator.environment.data_sets import data_set_problems
+from orchestrator.environment.declared_problems import contract_problems, kind_problems
 from orchestrator.environment.find import find_environment
 from orchestrator.environment.flow_problems import flow_problems_of
 from orchestrator.environment.inventory import Inventory, read_inventory, read_variable_files
@@ -32,7 +34,7 @@ from orchestrator.errors import ConfigurationInvalid, Problem
 from orchestrator.paths import project_root
 
 _REQUIRED: tuple[SchemaName, ...] = ("environment", "hosts")
-_OPTIONAL: tuple[SchemaName, ...] = ("clients", "flows", "lab", "people", "waivers")
+_OPTIONAL: tuple[SchemaName, ...] = ("clients", "data_sets", "flows", "lab", "people", "waivers")
 _FOLDERS = ("group_vars", "host_vars")
 _RECOMMENDATION = re.compile(r"ANSSI-BP-028 R([1-9]|[1-7]\d|80)\Z")
 
@@ -76,13 +78,15 @@ def load_environment(
         problems += _waiver_problems(documents["waivers"], inventory)
     if "clients" in documents and not faults["clients"]:
         problems += client_problems(documents["clients"], inventory)
+    if "data_sets" in documents and not faults["data_sets"]:
+        problems += data_set_problems(documents["data_sets"], inventory)
     if "people" in documents and not faults["people"]:
         problems += _people_problems(documents, inventory, today or date.today())
     problems += register_problems(directory, today or date.today())
     if declared is not None:
         problems += _host_problems(declared, inventory)
-        problems += _kind_problems(declared, documents.get("lab"))
-        problems += _contract_problems(declared)
+        problems += kind_problems(declared, documents.get("lab"))
+        problems += contract_problems(declared)
         found = list(declared_address_problems(declared, addresses))
         problems += found
         if "flows" in documents and not (found or faults["flows"] or faults["environment"]):
@@ -182,26 +186,6 @@ def _host_problems(declared: Document, inventory: Inventory) -> Iterator[Problem
         )
 
 
-def _kind_problems(declared: Document, lab: Document | None) -> Iterator[Problem]:
-    kind = declared.mapping().get("kind")
-    if kind == "production" and lab is not None:
-        yield lab.problem(
-            (),
-            "an environment of kind production has no lab",
-            "remove lab.yml, or set `kind: lab` in environment.yml",
-        )
-    if kind == "production" and "registers_as_of" in declared.mapping():
-        yield declared.problem(
-            ("registers_as_of",),
-            "the registers of a production are judged as of today",
-            "remove `registers_as_of`: it is for a lab, whose registers are examples",
-        )
-    if kind == "lab" and lab is None and not (declared.file.parent / "lab.yml").exists():
-        yield declared.problem(
-            ("kind",), "an environment of kind lab needs a lab.yml", "write it, or correct `kind`"
-        )
-
-
 def _production_problems(directory: Path, own: Iterable[Document]) -> Iterator[Problem]:
     """Where a lab, by its `own` files, names what a production environment beside it uses."""
     foreign: dict[str, str] = {}
@@ -270,13 +254,3 @@ def _waiver_problems(document: Document, inventory: Inventory) -> Iterator[Probl
                     f"the waiver names `{host}`, which is no host of this environment",
                     remedy(str(host), inventory.hosts, "name a host of hosts.yml"),
                 )
-
-
-def _contract_problems(declared: Document) -> Iterator[Problem]:
-    name = declared.mapping().get("pas_document")
-    if isinstance(name, str) and not (declared.file.parent / name).is_file():
-        yield declared.problem(
-            ("pas_document",),
-            f"the PAS document `{name}` is not there",
-            "write it, or remove `pas_document`",
-        )

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from orchestrator.environment.commitments import STANDARD, Commitments
+from orchestrator.environment.data_set import DataSet
 from orchestrator.environment.flow_matrix import FlowMatrix
 from orchestrator.environment.secret_variables import SecretVariables
 from orchestrator.environment.ssh_keys import PublicKey
-from orchestrator.environment.tracker_address import DEBIAN_SECURITY_TRACKER
+from orchestrator.environment.tracker_address import USUAL, VulnerabilityData
 from orchestrator.errors import PasInfraError
 
 T = TypeVar("T")
@@ -40,15 +41,6 @@ class Vault:
 
     password_file: Path | None
     password_command: tuple[str, ...] | None
-
-
-@dataclass(frozen=True)
-class VulnerabilityData:
-    """Where the data of Debian's security tracker comes from, and how old it may be."""
-
-    url: str = DEBIAN_SECURITY_TRACKER
-    # A nightly run may fail once before the data is too old.
-    max_age: timedelta = timedelta(hours=48)
 
 
 @dataclass(frozen=True)
@@ -271,13 +263,13 @@ class Environment:
     people: People | None
     waivers: tuple[Waiver, ...]
     files: tuple[Path, ...]
-    vulnerability_data: VulnerabilityData = VulnerabilityData()
+    vulnerability_data: VulnerabilityData = USUAL
     flows: FlowMatrix | None = None
     clients: tuple[Client, ...] = ()
     secrets: SecretVariables = field(default_factory=SecretVariables)
-    # The day on which a lab's registers, which are examples, are judged; None for today.
-    registers_as_of: date | None = None
     commitments: Commitments = STANDARD
+    registers_as_of: date | None = None  # the day on which a lab's are judged; None: today
+    data_sets: tuple[DataSet, ...] = ()
 
     def host(self, name: str) -> Host:
         """The host `name`; raises PasInfraError when the environment has none of that name."""

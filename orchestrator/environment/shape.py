@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SchemaName = Literal[
     "clients",
+    "data_sets",
     "environment",
     "flows",
     "hosts",

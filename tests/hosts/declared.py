@@ -42,6 +42,8 @@ class Declared:
     flows: Mapping[str, Any] | None = None
     # The clients of clients.yml whose data lies on the host.
     clients: tuple[Mapping[str, Any], ...] = ()
+    # The repositories of all hosts: `host`, `name`, `title`, `paths`.
+    repositories: tuple[Mapping[str, Any], ...] = ()
     # The host's name in the inventory.
     host: str = ""
 
@@ -76,6 +78,7 @@ def read_declaration(file: Path) -> Declared:
         None if accounts is None else tuple(_account(entry) for entry in accounts),
         content.get("flows"),
         tuple(content.get("clients", ())),
+        tuple(content.get("repositories", ())),
         content.get("host", ""),
     )
 

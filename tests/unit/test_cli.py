@@ -307,6 +307,7 @@ def test_the_modules_of_the_commands_are_the_commands() -> None:
     helpers = {
         "__init__",
         "access_view",
+        "backup_view",
         "drift_view",
         "keys_view",
         "options",

@@ -73,7 +73,7 @@ def test_the_accounts_are_those_of_people_yml_on_this_host(tmp_path: Path) -> No
     assert (alice.sudo, alice.exec, len(alice.keys or ())) == (["ALL"], [], 2)
     assert bruno.sudo == ["/usr/bin/systemctl restart chrony.service"]
     assert bruno.groups == ["systemd-journal"]
-    (ops,) = found["rbx7"].machines
+    ops, _ = found["rbx7"].machines
     # Its key is made with the lab: only Ansible knows it.
     assert ops.keys is None
     assert ops.origins == ["198.18.0.0/24", "2001:2::/64"]

@@ -13,6 +13,8 @@ import yaml
 from orchestrator.environment.roles_spec import role_defaults
 
 ROLES = Path(__file__).parents[2] / "roles"
+# Two roles that need each other are tried together.
+TOGETHER = dict.fromkeys(("backup_source", "backup_target"), "molecule/backup/molecule.yml")
 # Roles that no container can try, and the test on a virtual machine that does.
 ON_A_MACHINE = dict.fromkeys(("initramfs", "installation"), "tests/e2e/lab/test_installation.py")
 DESCRIBED = sorted(specs.parents[1].name for specs in ROLES.glob("*/meta/argument_specs.yml"))
@@ -70,7 +72,7 @@ def test_described_defaults_are_the_real_ones(role: str) -> None:
 @pytest.mark.parametrize("role", sorted(path.name for path in ROLES.iterdir() if path.is_dir()))
 def test_every_role_has_a_readme_and_is_tried(role: str) -> None:
     assert (ROLES / role / "README.md").is_file()
-    tried = ON_A_MACHINE.get(role, f"molecule/{role}/molecule.yml")
+    tried = (ON_A_MACHINE | TOGETHER).get(role, f"molecule/{role}/molecule.yml")
     assert (ROLES.parent / tried).is_file()
 
 

@@ -1,0 +1,28 @@
+"""Backups: fetched by the target, encrypted by the source, remembered and kept in escrow here."""
+
+from orchestrator.backup.check import Checked, check
+from orchestrator.backup.listing import Listed, list_archives
+from orchestrator.backup.repositories import Repository, repositories, repository_of
+from orchestrator.backup.restore import Restored, restore
+from orchestrator.backup.restore_test import Tested, restore_test
+from orchestrator.backup.run import Ran, run
+from orchestrator.backup.status import BackupState, BackupStatus, status
+
+__all__ = [
+    "BackupState",
+    "BackupStatus",
+    "Checked",
+    "Listed",
+    "Ran",
+    "Repository",
+    "Restored",
+    "Tested",
+    "check",
+    "list_archives",
+    "repositories",
+    "repository_of",
+    "restore",
+    "restore_test",
+    "run",
+    "status",
+]

@@ -1,0 +1,117 @@
+"""The catalogue of archives: what each backup said of itself, where no host can change it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from orchestrator.environment import Environment
+from orchestrator.errors import PasInfraError
+from orchestrator.store.private import private_directory, replace_private
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One archive: sizes in bytes, `ended` in ISO 8601; `missing` is what it should hold too.
+
+    `manifest_sha256` is of the record of every file's content, owner and mode, which lies in it.
+    `unsteady` is what changed while it was made.
+    """
+
+    set: str
+    archive: str
+    id: str
+    ended: str
+    files: int
+    size: int
+    stored: int
+    manifest_sha256: str
+    paths: tuple[str, ...] = ()
+    unsteady: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def from_data(cls, said: Mapping[str, Any]) -> Self:
+        """What a source says of an archive; raises ValueError for what is none."""
+        try:
+            datetime.fromisoformat(said["ended"])
+            return cls(
+                set=str(said["set"]),
+                archive=str(said["archive"]),
+                id=str(said["id"]),
+                ended=str(said["ended"]),
+                files=int(said["files"]),
+                size=int(said["size"]),
+                stored=int(said["stored"]),
+                manifest_sha256=str(said["manifest_sha256"]),
+                paths=tuple(map(str, said["paths"])),
+                unsteady=tuple(map(str, said["unsteady"])),
+                missing=tuple(map(str, said["missing"])),
+            )
+        except (LookupError, TypeError) as error:
+            raise ValueError(f"this is no entry of a backup: {error}") from error
+
+    @property
+    def moment(self) -> datetime:
+        """When it was done."""
+        return datetime.fromisoformat(self.ended)
+
+
+@dataclass
+class Catalogue:
+    """The archives of one host, in their order, and the checks that were made of them."""
+
+    file: Path
+    entries: list[Entry]
+    # By the name of the data set: when it was checked last, how, and what was found damaged.
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def of(self, name: str) -> list[Entry]:
+        """The archives of a data set, the last one last."""
+        return sorted((one for one in self.entries if one.set == name), key=lambda one: one.archive)
+
+    def remember(self, said: Iterable[Entry]) -> list[str]:
+        """Take in what the source says; what it says otherwise than before is told, not believed.
+
+        Returns the names of such archives.
+        """
+        known = {(one.set, one.archive): one for one in self.entries}
+        otherwise = []
+        for one in said:
+            before = known.setdefault((one.set, one.archive), one)
+            if before != one:
+                otherwise.append(f"{one.set}::{one.archive}")
+        self.entries = sorted(known.values(), key=lambda one: (one.set, one.archive))
+        return otherwise
+
+    def save(self) -> None:
+        """Keep it."""
+        private_directory(self.file.parent.parent)
+        private_directory(self.file.parent)
+        content = {"entries": [asdict(one) for one in self.entries], "checks": self.checks}
+        replace_private(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
+
+
+def directory_of(environment: Environment) -> Path:
+    """Where the catalogues, and the minutes of restore tests, of an environment lie."""
+    return environment.store_directory / "backup"
+
+
+def catalogue_of(environment: Environment, host: str) -> Catalogue:
+    """What is known of the archives of a host; raises PasInfraError when it cannot be read."""
+    file = directory_of(environment) / f"{host}.json"
+    if not file.exists():
+        return Catalogue(file, [])
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        return Catalogue(
+            file, [Entry.from_data(one) for one in content["entries"]], content["checks"]
+        )
+    except (ValueError, LookupError, TypeError) as error:
+        raise PasInfraError(
+            f"this is no catalogue of backups any more: {error}",
+            where=file,
+            next_step="bring it back from a copy: it is what a changed archive is told by",
+        ) from error

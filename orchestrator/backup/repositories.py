@@ -1,0 +1,106 @@
+"""What is backed up: the declared data sets and the clients' own, a repository and a key each."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from orchestrator.engine import Connection, connections, variables
+from orchestrator.environment import Environment, role_defaults
+from orchestrator.errors import PasInfraError
+from orchestrator.paths import project_root
+
+_TARGETS, _AGE = "backup_target_hosts", "backup_source_max_age_hours"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A source and the target that comes to it; its archives may be `oldest` old."""
+
+    source: Connection
+    target: Connection
+    oldest: timedelta
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The backups of one data set; `name` is that of the data set, of its host alone."""
+
+    host: str
+    name: str
+    title: str
+    paths: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.name}"
+
+
+def declared_repositories(environment: Environment) -> tuple[Repository, ...]:
+    """What data_sets.yml and clients.yml come to."""
+    return (
+        *(Repository(one.host, one.name, one.title, one.paths) for one in environment.data_sets),
+        *(
+            Repository(one.host, f"client-{one.name}", one.title, (f"/srv/clients/{one.name}",))
+            for one in environment.clients
+        ),
+    )
+
+
+def repositories(environment: Environment, hosts: Iterable[str] = ()) -> tuple[Repository, ...]:
+    """All repositories, or those of some hosts; raises PasInfraError when there is none."""
+    wanted = set(hosts)
+    found = tuple(
+        one for one in declared_repositories(environment) if not wanted or one.host in wanted
+    )
+    if not found:
+        raise PasInfraError(
+            "nothing is declared to be backed up"
+            + (f" of {', '.join(sorted(wanted))}" if wanted else ""),
+            where=environment.directory / "data_sets.yml",
+            next_step="declare the data sets there (docs/how-to/backup.md)",
+        )
+    return found
+
+
+def repository_of(environment: Environment, name: str) -> Repository:
+    """The repository called `HOST/NAME`; raises PasInfraError when there is none."""
+    known = {str(one): one for one in repositories(environment)}
+    if name not in known:
+        raise PasInfraError(
+            f"there is no data set `{name}`", next_step=f"name one of: {', '.join(sorted(known))}"
+        )
+    return known[name]
+
+
+def _settings(environment: Environment, hosts: list[str]) -> Mapping[str, Mapping[str, Any]]:
+    defaults = {
+        name: value
+        for role in ("backup_source", "backup_target")
+        for name, value in role_defaults(project_root() / "roles" / role).items()
+    }
+    declared = variables(environment, hosts, [_TARGETS, _AGE])
+    return {
+        host: {name: defaults[name] if value is None else value for name, value in found.items()}
+        for host, found in declared.items()
+    }
+
+
+def lines_to(environment: Environment, sources: Iterable[str]) -> dict[str, Line]:
+    """How each source and its target are reached; raises PasInfraError where none is declared."""
+    hosts = sorted(set(sources))
+    targets = {}
+    for host, declared in _settings(environment, hosts).items():
+        found = [str(each) for each in declared[_TARGETS] if each != host]
+        if not found:
+            raise PasInfraError(
+                f"no host is declared to fetch the backups of {host}",
+                where=environment.directory / "group_vars",
+                next_step=f"set {_TARGETS} (roles/backup_target/README.md)",
+            )
+        targets[host] = found[0], timedelta(hours=int(declared[_AGE]))
+    every = sorted({*hosts, *(target for target, _ in targets.values())})
+    reached = dict(zip(every, connections(environment, every), strict=True))
+    return {
+        host: Line(reached[host], reached[target], oldest)
+        for host, (target, oldest) in targets.items()
+    }

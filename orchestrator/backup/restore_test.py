@@ -1,0 +1,156 @@
+"""A restore into a sandbox, compared file by file with the day of the backup, and its minutes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment as Templates
+from jinja2 import PackageLoader, StrictUndefined
+
+from orchestrator.backup.entries import Entry, catalogue_of, directory_of
+from orchestrator.backup.escrow import escrow_of
+from orchestrator.backup.repositories import Line, Repository, lines_to
+from orchestrator.backup.session import Tell, work
+from orchestrator.environment import Environment
+from orchestrator.errors import PasInfraError
+from orchestrator.exit_codes import ExitCode
+from orchestrator.operator import current_operator
+from orchestrator.records import RunStatus, TaskResult, TaskStatus
+from orchestrator.runs import recorded, utc_now
+from orchestrator.store.private import private_directory, replace_private
+
+_MEASURES = ("7.5.2", "11.1.1")
+
+
+@dataclass(frozen=True)
+class TestedSet:
+    """One data set; `rto` is how long it took, `rpo` how old the archive was, in seconds."""
+
+    repository: Repository
+    entry: Entry
+    compared: int
+    size: int
+    rto: float
+    rpo: float
+    differing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A restore test, and the file of its minutes."""
+
+    run_id: int
+    sets: tuple[TestedSet, ...]
+    minutes: Path
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of the command."""
+        return ExitCode.FINDINGS if any(one.differing for one in self.sets) else ExitCode.OK
+
+
+def restore_test(
+    environment: Environment,
+    chosen: Iterable[Repository],
+    tell: Tell,
+    *,
+    files: int | None,
+    from_escrow: bool = False,
+) -> Tested:
+    """Restore the last archive of each, or `files` of its files at random, beside the live data.
+
+    Every file is compared with its record of that day, which is believed for the sum that the
+    catalogue has of it. Recorded. Raises PasInfraError for a data set without an archive.
+    """
+    wanted = sorted(chosen, key=str)
+    options = {"sets": [str(one) for one in wanted], "files": files}
+    with recorded(environment, "backup test", options) as record:
+        lines = lines_to(environment, [one.host for one in wanted])
+        done = [
+            _tested(environment, lines[one.host], one, tell, files, from_escrow=from_escrow)
+            for one in wanted
+        ]
+        for one in done:
+            failed = bool(one.differing)
+            record.keep(
+                TaskResult(
+                    one.repository.host, "",
+                    f"{one.repository}: {one.compared} files of {one.entry.archive} restored in "
+                    f"{one.rto:.1f} s, {len(one.differing)} differ",
+                    "backup", status=TaskStatus.FAILED if failed else TaskStatus.OK,
+                    message="; ".join(one.differing), measures=_MEASURES,
+                )
+            )  # fmt: skip
+        if any(one.differing for one in done):
+            record.end_with(RunStatus.FINDINGS, "a restore differs from what was backed up")
+        file = _write_minutes(environment, done, files, record.id, from_escrow=from_escrow)
+        return Tested(record.id, tuple(done), file)
+
+
+def _tested(
+    environment: Environment,
+    line: Line,
+    one: Repository,
+    tell: Tell,
+    files: int | None,
+    *,
+    from_escrow: bool,
+) -> TestedSet:
+    entries = catalogue_of(environment, one.host).of(one.name)
+    if not entries:
+        raise PasInfraError(
+            f"no archive of {one} is known",
+            next_step="pas-infra backup run makes one; backup status finds the nightly ones",
+        )
+    entry, now = entries[-1], utc_now()
+    request: dict[str, object] = {
+        "what": "test", "name": one.name, "archive": entry.archive, "files": files,
+        "manifest_sha256": entry.manifest_sha256, "unsteady": list(entry.unsteady),
+    }  # fmt: skip
+    if from_escrow:
+        request["key"] = escrow_of(environment, one.host).get(one)
+    said = work(line, request, tell)
+    return TestedSet(
+        one, entry, int(said["compared"]), int(said.get("size", 0)), float(said.get("seconds", 0)),
+        (now - entry.moment).total_seconds(), tuple(map(str, said["differing"])),
+    )  # fmt: skip
+
+
+def _write_minutes(
+    environment: Environment,
+    done: list[TestedSet],
+    files: int | None,
+    run_id: int,
+    *,
+    from_escrow: bool,
+) -> Path:
+    """The minutes, in French, which nobody overwrites."""
+    now = utc_now()
+    directory = directory_of(environment) / "minutes"
+    for each in (environment.store_directory, directory.parent, directory):
+        private_directory(each)
+    file = directory / f"{now:%Y-%m-%dT%H%M%SZ}-run-{run_id}.md"
+    templates = Templates(  # noqa: S701 - Markdown, which is no HTML
+        loader=PackageLoader("orchestrator.backup"), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    templates.filters |= {"duree": duration, "moment": _moment}
+    page = templates.get_template("minutes.md.j2").render(
+        environment=environment.name, now=now, by=current_operator(), run=run_id, sets=done,
+        files=files, from_escrow=from_escrow,
+    )  # fmt: skip
+    replace_private(file, page.encode("utf-8", "backslashreplace"))
+    return file
+
+
+def duration(seconds: float) -> str:
+    """A duration as a person in France reads it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s".replace(".", ",")
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _moment(when: datetime) -> str:
+    return when.strftime("%d/%m/%Y à %H:%M:%S UTC")

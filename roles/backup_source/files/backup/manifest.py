@@ -1,0 +1,177 @@
+"""What is to be in an archive: recorded before it is made, compared after a restore."""
+
+import fnmatch
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+Entry = dict[str, Any]
+Manifest = dict[str, Entry]
+
+_KINDS = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "link",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFBLK: "block device",
+    stat.S_IFCHR: "device",
+}
+# What is the same as long as these are, was read before.
+_UNCHANGED = ("kind", "inode", "size", "mtime", "ctime")
+# What a restore must bring back.
+_RESTORED = ("kind", "mode", "uid", "gid", "size", "hash", "target", "mtime", "xattrs")
+
+
+def walk(paths: Iterable[str], without: Iterable[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """Everything below the paths on their own file systems; `without` are patterns of whole paths.
+
+    A directory that is left out is not entered. What vanishes meanwhile is left out too.
+    """
+    patterns = tuple(without)
+    for top in paths:
+        try:
+            found = os.lstat(top)
+        except FileNotFoundError:
+            continue
+        yield from _below(top, found, found.st_dev, patterns)
+
+
+def _below(
+    path: str, found: os.stat_result, device: int, patterns: tuple[str, ...]
+) -> Iterator[tuple[str, os.stat_result]]:
+    if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
+        return
+    if stat.S_IFMT(found.st_mode) in _KINDS:
+        yield path, found
+    if not stat.S_ISDIR(found.st_mode) or found.st_dev != device:
+        return
+    for name in sorted(os.listdir(path)):  # noqa: PTH208 - names in no encoding
+        inside = f"{path}/{name}"
+        try:
+            there = os.lstat(inside)
+        except FileNotFoundError:
+            continue
+        yield from _below(inside, there, device, patterns)
+
+
+def record(found: Iterable[tuple[str, os.stat_result]], known: Mapping[str, Entry]) -> Manifest:
+    """Every path with what a restore must bring back; `known` is the manifest before this one."""
+    manifest: Manifest = {}
+    first_of: dict[tuple[int, int], str] = {}
+    for path, one in found:
+        entry = described(path, one)
+        before = known.get(path, {})
+        if entry["kind"] == "file":
+            if "hash" in before and all(before.get(key) == entry[key] for key in _UNCHANGED):
+                entry["hash"] = before["hash"]
+            else:
+                try:
+                    entry["hash"] = hash_of(path)
+                except FileNotFoundError:
+                    continue
+            if one.st_nlink > 1:
+                first = first_of.setdefault((one.st_dev, one.st_ino), path)
+                if first != path:
+                    entry["same_as"] = first
+        manifest[path] = entry
+    return manifest
+
+
+def described(path: str, one: os.stat_result) -> Entry:
+    """A path as it lies there, but for its content; sizes in bytes, times in nanoseconds."""
+    entry: Entry = {
+        "kind": _KINDS[stat.S_IFMT(one.st_mode)],
+        "mode": stat.S_IMODE(one.st_mode),
+        "uid": one.st_uid,
+        "gid": one.st_gid,
+        "mtime": one.st_mtime_ns,
+        "ctime": one.st_ctime_ns,
+        "inode": one.st_ino,
+        "size": one.st_size if stat.S_ISREG(one.st_mode) else 0,
+    }
+    if stat.S_ISLNK(one.st_mode):
+        entry["target"] = os.readlink(path)  # noqa: PTH115 - the same
+    if attributes := _attributes(path):
+        entry["xattrs"] = attributes
+    return entry
+
+
+def _attributes(path: str) -> dict[str, str]:
+    """The extended attributes, POSIX ACLs among them, in hexadecimal."""
+    try:
+        return {
+            name: os.getxattr(path, name, follow_symlinks=False).hex()
+            for name in os.listxattr(path, follow_symlinks=False)
+        }
+    except OSError:
+        return {}
+
+
+def hash_of(path: str) -> str:
+    """The SHA-256 of a file."""
+    with Path(path).open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def unsteady(manifest: Manifest) -> list[str]:
+    """What has changed or gone since it was recorded: of it the archive may hold either."""
+    changed = []
+    for path, entry in manifest.items():
+        try:
+            now = os.lstat(path)
+        except FileNotFoundError:
+            changed.append(path)
+            continue
+        if (now.st_ctime_ns, now.st_ino) != (entry["ctime"], entry["inode"]):
+            changed.append(path)
+    return changed
+
+
+def differences(manifest: Mapping[str, Entry], root: Path) -> list[str]:
+    """Where what lies below `root` is not what was recorded, one sentence each."""
+    said = []
+    for path, entry in manifest.items():
+        restored = f"{root}{path}"
+        try:
+            there = os.lstat(restored)
+        except FileNotFoundError:
+            said.append(f"{path} is missing")
+            continue
+        found = described(restored, there)
+        if found["kind"] == "file":
+            found["hash"] = hash_of(restored)
+        said += [
+            f"{path}: {key} is {found.get(key)}, was {entry.get(key)}"
+            for key in _RESTORED
+            if found.get(key) != entry.get(key)
+            # A link's own time is nothing that anybody reads.
+            and not (key == "mtime" and entry["kind"] == "link")
+        ]
+        if (first := entry.get("same_as")) in manifest and os.lstat(
+            f"{root}{first}"
+        ).st_ino != there.st_ino:
+            said.append(f"{path} was one file with {first}")
+    return said
+
+
+def write(manifest: Manifest, file: Path) -> str:
+    """Keep a manifest, for root alone; returns its SHA-256. A name in no encoding survives."""
+    content = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+    beside = file.with_name(f".{file.name}.new")
+    beside.touch(mode=0o600)
+    beside.write_bytes(content)
+    beside.replace(file)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read(file: Path) -> Manifest:
+    """A manifest that was kept; an empty one where there is none that can be read."""
+    try:
+        found: Manifest = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found

@@ -1,0 +1,49 @@
+"""Backups against an attacker who is root on the source, with everything that lies there."""
+
+import json
+
+from e2e.bench import Bench
+
+SET = "rbx7/client-alpha"
+PLACE = "/usr/local/lib/pas-infra/backup"
+# From now on, whenever the target comes: all that borg can do to the archives, with the key.
+POISON = """
+def poisoned(work, names=None, **where):
+    there = work.repository("client-alpha")
+    for words in (["delete", "--glob-archives", "*"], ["compact"],
+                  ["config", "append_only", "0"], ["config", "--delete", "id"]):
+        try:
+            borg(work.offers, there, words)
+        except Refused:
+            pass
+    return listing(work, names, **where)
+JOBS["list"] = poisoned
+"""
+
+
+def test_root_on_the_source_destroys_no_backup(hardened: Bench) -> None:
+    content = hardened.on(
+        "rbx7",
+        "mkdir -p /srv/clients/alpha; head -c 3000000 /dev/urandom > /srv/clients/alpha/data; "
+        "sha256sum /srv/clients/alpha/data",
+    ).split()[0]
+    hardened.pas_infra("backup", "run", "--set", SET, code=0)
+    first = hardened.pas_infra("backup", "list", SET, "--json", code=0).json
+    assert len(first) == 1
+    state = hardened.pas_infra("backup", "status", "--host", "rbx7", "--json").json
+    kept = next(one for one in state["sets"] if one["set"] == SET)["target"]["kept"][-1]
+    # The host has no way to the target: neither its port, nor a key.
+    hardened.on("rbx7", '! timeout 3 bash -c "</dev/tcp/198.18.0.12/22"')
+    hardened.hosts = None
+    hardened.on("rbx7", f"cat >> {PLACE}/jobs.py", stdin=POISON)
+    hardened.on("rbx7", "echo encrypted > /srv/clients/alpha/data")
+    after = json.loads(hardened.pas_infra("backup", "list", SET, "--json", code=2).stdout)
+    assert "restore it from root's copies" in after[0]["fault"]
+    restore = ("backup", "restore", SET, "--kept", kept, "--to", "/var/tmp/back", "--escrow")  # noqa: S108
+    hardened.pas_infra(*restore, code=0)
+    said = hardened.on("rbx7", "sha256sum /var/tmp/back/srv/clients/alpha/data")
+    assert said.split()[0] == content
+    # What is there is not written over.
+    hardened.pas_infra(*restore, code=1)
+    hardened.pas_infra("apply", "--yes", "--role", "backup_source", "--limit", "rbx7")
+    hardened.on("rbx7", f"! grep -q poisoned {PLACE}/jobs.py")

@@ -1,0 +1,227 @@
+"""Backups, as far as no host is needed: what is a finding, what is kept, what is compared."""
+
+import json
+import os
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from orchestrator.backup import BackupState, Repository
+from orchestrator.backup.entries import Catalogue, Entry
+from orchestrator.backup.escrow import Escrow
+from orchestrator.backup.listing import Listed, exit_code_of
+from orchestrator.backup.restore_test import duration
+from orchestrator.backup.status import Held
+from orchestrator.errors import PasInfraError
+from orchestrator.exit_codes import ExitCode
+from orchestrator.paths import project_root
+
+NOW = datetime(2026, 3, 15, 6, 0, tzinfo=UTC)
+DAY = timedelta(hours=26)
+SYSTEM = Repository("rbx7", "system", "Système", ("/etc",))
+ENTRY = Entry("system", "2026-03-15T01:00:00.000000Z", "f" * 64, "2026-03-15T01:02:00+00:00",
+              100, 1000, 10, "a" * 64, ("/etc",))  # fmt: skip
+BEFORE = replace(ENTRY, archive="2026-03-14T01:00:00.000000Z", ended="2026-03-14T01:02:00+00:00")
+HELD = Held(datetime(2026, 3, 15, 1, 2, tzinfo=UTC), 5000, ("2026-03-15T010300Z",))
+WELL = BackupState(SYSTEM, (BEFORE, ENTRY), HELD, has_key=True)
+
+FAULTS = {
+    "nothing": (WELL, ""),
+    "no archive": (replace(WELL, entries=()), "no archive: pas-infra backup run --host rbx7"),
+    "old": (replace(WELL, entries=(BEFORE,)), "the last archive is 29 h old"),
+    "incomplete": (
+        replace(WELL, entries=(BEFORE, replace(ENTRY, missing=("/etc/passwd",)))),
+        "the last archive lacks 1 files, such as /etc/passwd",
+    ),
+    "smaller": (
+        replace(WELL, entries=(BEFORE, replace(ENTRY, size=499))),
+        "the last archive holds 499 bytes, the one before 1000",
+    ),
+    "no key in escrow": (replace(WELL, has_key=False), "its key is not in escrow"),
+    "gone": (replace(WELL, held=None), "the target holds nothing of it"),
+    "no copy": (
+        replace(WELL, held=replace(HELD, kept=("2026-03-14T010300Z",))),
+        "root's last copy at the target is older than the last archive",
+    ),
+    "not written": (
+        replace(WELL, held=replace(HELD, written=NOW - timedelta(days=3))),
+        "the target has not written it since its last archive began",
+    ),
+    "another story": (
+        replace(WELL, otherwise=("system::x",)),
+        "the source now says otherwise of system::x",
+    ),
+    "damaged": (
+        replace(WELL, checked={"at": "", "damaged": ["segment 3 is short"]}),
+        "its last check found damage: segment 3 is short",
+    ),
+}
+
+
+@pytest.mark.parametrize(("state", "fault"), FAULTS.values(), ids=FAULTS)
+def test_what_is_to_be_looked_at(state: BackupState, fault: str) -> None:
+    assert state.faults(NOW, DAY) == ((fault,) if fault else ())
+
+
+def test_the_catalogue_believes_what_was_said_first(tmp_path: Path) -> None:
+    catalogue = Catalogue(tmp_path / "store/backup/rbx7.json", [BEFORE])
+    changed = replace(BEFORE, manifest_sha256="b" * 64)
+    assert catalogue.remember([changed, ENTRY]) == [f"system::{BEFORE.archive}"]
+    assert catalogue.of("system") == [BEFORE, ENTRY]
+    catalogue.save()
+    kept = json.loads(catalogue.file.read_text())["entries"]
+    assert [Entry.from_data(one) for one in kept] == [BEFORE, ENTRY]
+
+
+@pytest.mark.parametrize("nonsense", [{}, {"ended": "today"}, {"ended": "2026-01-01", "set": "x"}])
+def test_nonsense_is_no_entry(nonsense: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"entry|format"):
+        Entry.from_data(nonsense)
+
+
+def test_a_key_in_escrow_is_never_replaced(tmp_path: Path) -> None:
+    escrow = Escrow(tmp_path / "store/backup-keys", b"w" * 32)
+    key = {"key": "BORG_KEY 1", "passphrase": "p"}
+    with pytest.raises(PasInfraError, match="not in escrow"):
+        escrow.get(SYSTEM)
+    escrow.put(SYSTEM, key)
+    escrow.put(SYSTEM, key)
+    with pytest.raises(PasInfraError, match="another key"):
+        escrow.put(SYSTEM, {**key, "key": "BORG_KEY 2"})
+    assert escrow.get(SYSTEM) == key
+    assert "BORG_KEY" not in next(escrow.directory.iterdir()).read_text()
+    with pytest.raises(PasInfraError):
+        Escrow(escrow.directory, b"x" * 32).get(SYSTEM)
+
+
+def test_an_archive_that_has_gone_is_a_finding() -> None:
+    assert exit_code_of([Listed("a", ENTRY)]) == ExitCode.OK
+    assert exit_code_of([Listed("a", ENTRY), Listed("b", None, "is there")]) == ExitCode.FINDINGS
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(11.66, "11,7 s"), (90, "2 min"), (4000, "1 h 07 min")]
+)
+def test_durations_are_read_in_france(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+# ── What runs on the hosts ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def manifest(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(project_root() / "roles/backup_source/files/backup")
+    monkeypatch.delitem(sys.modules, "manifest", raising=False)
+    return import_module("manifest")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """What is hard to bring back: a hard link, a symbolic one, a fifo, a name in no encoding."""
+    root = tmp_path / "live"
+    (root / "sub").mkdir(parents=True)
+    (root / "file").write_text("one")
+    os.link(root / "file", root / "sub/again")
+    (root / "link").symlink_to("nowhere")
+    os.mkfifo(root / "fifo")
+    Path(os.fsdecode(bytes(root) + b"/\xff\xfe")).write_text("odd")
+    (root / "secret.key").write_text("never")
+    return root
+
+
+def test_a_tree_is_recorded_and_compared(manifest: ModuleType, tree: Path, tmp_path: Path) -> None:
+    recorded = manifest.record(manifest.walk([str(tree)], ["*/secret.key"]), {})
+    assert f"{tree}/secret.key" not in recorded
+    assert {one["kind"] for one in recorded.values()} == {"file", "directory", "link", "fifo"}
+    assert recorded[f"{tree}/sub/again"]["same_as"] == f"{tree}/file"
+    sha256 = manifest.write(recorded, tmp_path / "record.json")
+    assert len(sha256) == 64
+    again = manifest.read(tmp_path / "record.json")
+    assert manifest.differences(again, Path("/")) == []
+    assert manifest.unsteady(again) == []
+
+
+CHANGES = {
+    "content": (lambda root: (root / "file").write_text("two"), "hash is"),
+    "mode": (lambda root: (root / "sub").chmod(0o700), "mode is"),
+    "gone": (lambda root: (root / "link").unlink(), "link is missing"),
+    "another target": (
+        lambda root: ((root / "link").unlink(), (root / "link").symlink_to("x")),
+        "target is x, was nowhere",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), CHANGES.values(), ids=CHANGES)
+def test_what_differs_is_said(manifest: ModuleType, tree: Path, change: Any, said: str) -> None:
+    (tree / "sub").chmod(0o755)
+    recorded = manifest.record(manifest.walk([str(tree)], []), {})
+    change(tree)
+    assert any(said in sentence for sentence in manifest.differences(recorded, Path("/")))
+    assert manifest.unsteady(recorded)
+
+
+def test_what_is_unchanged_is_not_read_again(
+    manifest: ModuleType, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = manifest.record(manifest.walk([str(tree)], []), {})
+    read: list[str] = []
+
+    def reads(path: str) -> str:
+        read.append(path)
+        return "x"
+
+    monkeypatch.setattr(manifest, "hash_of", reads)
+    (tree / "file").write_text("other")
+    manifest.record(manifest.walk([str(tree)], []), recorded)
+    assert sorted(read) == [f"{tree}/file", f"{tree}/sub/again"]
+
+
+@pytest.fixture
+def keep() -> ModuleType:
+    path = project_root() / "roles/backup_target/files/keep.py"
+    specification = spec_from_file_location("keep", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_copies_share_what_is_the_same_and_outlive_the_repository(
+    keep: ModuleType, tmp_path: Path
+) -> None:
+    place, kept = tmp_path / "place", tmp_path / "kept"
+    (place / "system/data/0").mkdir(parents=True)
+    kept.mkdir()
+    segment = place / "system/data/0/1"
+    segment.write_text("segment")
+    (place / "system/lock.exclusive").write_text("")
+    first = keep.keep(place, kept, ["system"]).rename(kept / "2026-03-14T010000Z")
+    second = keep.keep(place, kept, ["system"])
+    copies = [each / "system/data/0/1" for each in (first, second)]
+    assert copies[0].stat().st_ino == copies[1].stat().st_ino != segment.stat().st_ino
+    assert not (second / "system/lock.exclusive").exists()
+    segment.unlink()
+    segment.symlink_to("/etc/passwd")
+    third = keep.keep(place, kept, ["system"])
+    assert not os.path.lexists(third / "system/data/0/1")
+    assert copies[0].read_text() == "segment"
+
+
+def test_a_clock_that_jumps_removes_no_copy(keep: ModuleType, tmp_path: Path) -> None:
+    names = [f"2026-03-{day:02d}T010000Z" for day in range(1, 8)] + ["2099-01-01T010000Z"]
+    for name in [*names, "2026-03-07T020000Z"]:
+        (tmp_path / name).mkdir()
+    keep.forget(tmp_path, 3)
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "2026-03-06T010000Z", "2026-03-07T010000Z", "2026-03-07T020000Z", "2099-01-01T010000Z"
+    ]  # fmt: skip
