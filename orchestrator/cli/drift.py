@@ -1,5 +1,7 @@
 """`pas-infra drift`: what the hosts have become, and what is done about it."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from orchestrator.cli.progress import progress_of
 from orchestrator.cli.terminal import console, print_json
 
 if TYPE_CHECKING:
+    from orchestrator.drift.finding import Finding
     from orchestrator.environment import Environment
     from orchestrator.store import Store
 
@@ -37,9 +40,10 @@ def command(
 ) -> int:
     """Show what the hosts have become since they were brought to the declared state.
 
-    The roles are asked in check mode and the checks of `verify` are run; nothing on the hosts is
-    changed but a canary, which both must report. Exit 0 when nothing has moved, 2 when something
-    has, 4 when something could not be seen, or the canary was not.
+    The roles are asked in check mode, the checks of `verify` are run, and what is there is compared
+    with what was accepted (`drift baseline`; not with --role). Nothing on the hosts is changed but
+    a canary, which each eye must report. Exit 0 when nothing has moved, 2 when something has, 4
+    when something could not be seen, or the canary was not.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_options(ctx)
@@ -60,6 +64,46 @@ def command(
     else:
         show(drift, console())
     return drift.exit_code
+
+
+@command.command("baseline", short_help="Accept the hosts as they are.")
+@environment_option
+@limit_option
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@json_option
+def baseline(
+    environment_name: str,
+    limit: tuple[str, ...],
+    yes: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Accept the hosts as they are: accounts, packages, units, files, listeners and the rest.
+
+    From then on drift tells what appears, changes or goes. What differs from the state that was
+    accepted before is shown first; what is against people.yml or flows.yml is a finding all the
+    same. Do it after an apply, on hosts that you trust.
+    """
+    from orchestrator.cli.drift_view import show_differences
+    from orchestrator.drift.third_eye import accept_states
+    from orchestrator.environment import load_environment
+    from orchestrator.selection import select
+
+    environment = load_environment(environment_name)
+    selection = select(environment, limit=limit)
+
+    def approve(differences: "Mapping[str, tuple[Finding, ...]]") -> bool:
+        show_differences(differences, console(stderr=True))
+        return yes or click.confirm("Accept this state?", err=True)
+
+    done = accept_states(environment, selection, approve=approve)
+    told = console(stderr=True)
+    if as_json:
+        found = {host: [asdict(one) for one in each] for host, each in done.differences.items()}
+        print_json({"run": done.run_id, "differences": found, "missing": dict(done.missing)})
+    for host, why in done.missing.items():
+        told.print(f"{host}: nothing was accepted: {why}", markup=False)
+    told.print(f"recorded as run {done.run_id} (pas-infra history {done.run_id})")
+    return done.exit_code
 
 
 @command.command("history")
@@ -94,8 +138,6 @@ def history(environment_name: str, limit: int, *, as_json: bool) -> None:
 @json_option
 def show_finding(identity: str | None, environment_name: str, *, as_json: bool) -> None:
     """List the findings that are open, as they were seen last; with FINDING, that one in full."""
-    from dataclasses import asdict
-
     from orchestrator.cli.drift_view import show_known, show_sightings
     from orchestrator.drift.memory import find
 

@@ -1,6 +1,6 @@
 """How drift is shown: a headline a host, what was found, what was not seen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from orchestrator.records import HostDrift, Sighting
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from orchestrator.drift.finding import Finding
     from orchestrator.drift.look import Drift
     from orchestrator.drift.memory import Known, Look
 
@@ -61,6 +62,17 @@ def show_sightings(
         for check in one.checks:
             to.print(f"      fails: {escape(check)}")
         if diffs:
+            show_diff("\n".join(map(_plain, one.seen.splitlines())), to, indent=6)
+
+
+def show_differences(found: "Mapping[str, Sequence[Finding]]", to: "Console") -> None:
+    """By host, how it differs from the state that was accepted before."""
+    from rich.markup import escape
+
+    for host, differences in found.items():
+        to.print(f"[bold]{escape(host)}[/]" + ("" if differences else ": as it was accepted"))
+        for one in differences:
+            to.print(f"  {one.kind} [bold]{escape(_plain(one.object))}[/]")
             show_diff("\n".join(map(_plain, one.seen.splitlines())), to, indent=6)
 
 

@@ -12,7 +12,8 @@ from orchestrator.drift.acceptance import waiver_of
 from orchestrator.drift.cause import Cause, cause_of, last_apply
 from orchestrator.drift.coverage import Coverage, coverage_of
 from orchestrator.drift.eyes import seen_by_checks, seen_by_roles, together
-from orchestrator.drift.finding import Finding
+from orchestrator.drift.finding import Eye, Finding
+from orchestrator.drift.third_eye import Collected, beside, cause_since_accepted, collected
 from orchestrator.engine import OnProgress, PlayOutcome, PlayStatus, Strategy, connections, play
 from orchestrator.environment import Environment, Waiver
 from orchestrator.errors import Interrupted
@@ -22,6 +23,7 @@ from orchestrator.plan import inputs_of, site_request
 from orchestrator.records import HostDrift, RunStatus, Sighting
 from orchestrator.runs import Recorder, recorded, utc_now
 from orchestrator.selection import Selection, role_names
+from orchestrator.store import Store
 from orchestrator.verify import Verification, verify
 
 _TOKEN = 8  # bytes: no two runs have the same
@@ -58,6 +60,8 @@ class Seen:
     verification: Verification
     # Why the canary could not be placed or restored, by host.
     canary_trouble: Mapping[str, str]
+    # None where the look was narrowed to some roles: of them the third eye knows nothing.
+    collected: Collected | None = None
 
     @property
     def by_roles(self) -> list[Finding]:
@@ -68,6 +72,16 @@ class Seen:
     def by_checks(self) -> list[Finding]:
         """What does not hold."""
         return seen_by_checks(self.verification.checks, role_names())
+
+    @property
+    def by_collector(self) -> tuple[Finding, ...]:
+        """What differs from the state that was accepted."""
+        return self.collected.findings if self.collected else ()
+
+    @property
+    def eyes(self) -> tuple[Eye, ...]:
+        """Those that looked."""
+        return (Eye.ROLES, Eye.CHECKS, *([Eye.COLLECTOR] if self.collected else []))
 
 
 def look(
@@ -87,7 +101,7 @@ def look(
     token = secrets.token_hex(_TOKEN)
     with recorded(environment, "drift", options) as run:
         started = utc_now()
-        seen = _look(environment, selection, strategy, on_progress, token)
+        seen = _look(environment, selection, strategy, on_progress, token, run.store)
         seconds = (utc_now() - started).total_seconds()
         drift = _remember(
             environment, selection, run, seen, token, seconds=seconds, today=today or date.today()
@@ -102,10 +116,13 @@ def _look(
     strategy: Strategy,
     on_progress: OnProgress,
     token: str,
+    store: Store,
 ) -> Seen:
     reached = connections(environment, selection.hosts)
     try:
         unplaced = canary.tamper(reached, token)
+        # Before the others, whose own work there it would see.
+        there = None if selection.roles else collected(environment, store, reached, utc_now())
         request = site_request(
             environment, selection, strategy, check=True, extra_variables=canary.VARIABLES
         )
@@ -129,13 +146,15 @@ def _look(
         for host, why in unrestored.items()
         if host not in unplaced
     }
-    return Seen(outcome, verification, trouble)
+    return Seen(outcome, verification, trouble, there)
 
 
 def incomplete_because(hosts: Sequence[str], seen: Seen, token: str) -> dict[str, tuple[str, ...]]:
     """By host, everything that keeps it from being believed; hosts that can be are left out."""
     outcome, verification = seen.outcome, seen.verification
-    unseen = canary.unseen([*seen.by_roles, *seen.by_checks], hosts, token)
+    reported = [*seen.by_roles, *seen.by_checks, *seen.by_collector]
+    unseen = canary.unseen(reported, hosts, token, seen.eyes)
+    uncompared = seen.collected.uncompared if seen.collected else {}
     why: dict[str, list[str]] = {host: [] for host in hosts}
     for gap in (*outcome.gaps, *([outcome.message] if outcome.message else [])):
         of_one = [host for host in hosts if gap.startswith(f"{host}: ")]
@@ -148,7 +167,7 @@ def incomplete_because(hosts: Sequence[str], seen: Seen, token: str) -> dict[str
     for check in verification.in_doubt:
         if check.host in why:
             why[check.host].append(f"{check.check} was not measured: {check.message}")
-    for told in (verification.missing, seen.canary_trouble, unseen):
+    for told in (verification.missing, seen.canary_trouble, uncompared, unseen):
         for host, reason in told.items():
             if host in why:
                 why[host].append(reason)
@@ -249,16 +268,18 @@ def _remember(
             if one.host in selection.hosts and not canary.is_canary(one)
         ],
     )
+    findings += beside(findings, [one for one in seen.by_collector if not canary.is_canary(one)])
     now = inputs_of(environment)
     applied = cache(partial(last_apply, run.store))
+
+    def cause(one: Finding) -> tuple[Cause, str]:
+        found = cause_of(one, applied(one.host, one.role), now)
+        by_collector = one.eye is Eye.COLLECTOR
+        return cause_since_accepted(run.store, one.host, found) if by_collector else found
+
     sightings = run.store.drift.keep_sightings(
         run.id,
-        [
-            sighting_of(
-                one, cause_of(one, applied(one.host, one.role), now), environment.waivers, today
-            )
-            for one in findings
-        ],
+        [sighting_of(one, cause(one), environment.waivers, today) for one in findings],
         looked_at=[host for host in selection.hosts if host not in why],
         roles=selection.roles,
         now=utc_now(),

@@ -20,6 +20,7 @@ def what_repairs(known: Known) -> tuple[str, str]:
         raise PasInfraError(
             f"no role declares {finding.object} on {finding.host}",
             next_step="declare it, remove it there by hand, or accept it: "
-            f"pas-infra drift accept {finding.identity}",
+            f"pas-infra drift accept {finding.identity} (pas-infra drift baseline accepts the host "
+            "as it is)",
         )
     return finding.host, finding.role

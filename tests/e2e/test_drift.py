@@ -28,6 +28,9 @@ def temporary_files(bench: Bench) -> set[str]:
 
 
 def test_a_look_at_a_host_that_was_left_alone(hardened: Bench) -> None:
+    nobody = hardened.pas_infra("drift", "baseline", *HERE, code=130, stdin="n\n")
+    assert "nothing was accepted before" in nobody.stderr
+    hardened.pas_infra("drift", "baseline", *HERE, "--yes", code=0)
     before, temporary = times_of_change(hardened), temporary_files(hardened)
     look = hardened.pas_infra("drift", *HERE, "--json", code=0).json
     after = times_of_change(hardened)
@@ -43,6 +46,16 @@ def test_a_look_at_a_host_that_was_left_alone(hardened: Bench) -> None:
     assert counts["looked_at"] > 300
     assert host["blind"] == counts["blind"]
     assert 80 < host["coverage"] < 100
+
+
+def test_what_no_role_and_no_check_asks_about_is_seen(hardened: Bench) -> None:
+    unit = "/etc/systemd/system/rogue.service"
+    hardened.on(HOST, f"printf '[Service]\\nExecStart=/bin/true\\n' > {unit}")
+    look = hardened.pas_infra("drift", *HERE, "--json", code=2).json
+    hardened.on(HOST, f"rm {unit}; systemctl daemon-reload")
+    assert {one["eye"] for one in look["findings"]} == {"collector"}, look["findings"]
+    assert f"file {unit}" in {f"{one['object_kind']} {one['name']}" for one in look["findings"]}
+    assert all("rogue.service" in one["name"] for one in look["findings"])
 
 
 def test_what_moved_is_named_and_put_right(hardened: Bench) -> None:

@@ -43,7 +43,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the canaries were told to say, in turn."""
     said: list[str] = []
 
-    def write(connections: Iterable[Connection], content: str) -> dict[str, str]:
+    def write(
+        connections: Iterable[Connection], script: str, content: str, token: str = ""
+    ) -> dict[str, str]:
         said.append(content)
         return {}
 
@@ -114,7 +116,8 @@ def test_a_look_of_which_nothing_came_is_incomplete(
 ) -> None:
     drift = look_with(monkeypatch, environment)
     assert drift.exit_code == 4
-    assert "the canary was not seen by the roles and the checks" in drift.hosts[0].why[0]
+    told = "the canary was not seen by the roles and the checks and the collector"
+    assert told in drift.hosts[0].why[0]
     assert last_run(environment) is RunStatus.INCOMPLETE
 
 

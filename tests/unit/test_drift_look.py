@@ -1,5 +1,6 @@
 """A look that cannot be believed is never green: every way in which something can be missing."""
 
+import hashlib
 from dataclasses import replace
 from datetime import date
 
@@ -17,6 +18,7 @@ from orchestrator.drift.look import (
     sighting_of,
     summed_up,
 )
+from orchestrator.drift.third_eye import Collected, beside
 from orchestrator.engine import PlayOutcome, PlayStatus
 from orchestrator.environment import Waiver
 from orchestrator.records import (
@@ -60,13 +62,26 @@ def canary_check(host: str, token: str = TOKEN) -> CheckResult:
     )  # fmt: skip
 
 
+def canary_file(host: str, token: str = TOKEN) -> Finding:
+    content = hashlib.sha256(f"# {token}\n".encode()).hexdigest()
+    return Finding(
+        FindingKind.UNMANAGED, host, "file", canary.UNACCEPTED, Eye.COLLECTOR, Severity.HIGH,
+        ("1.1.1",), f"-content: sha256 {content}",
+    )  # fmt: skip
+
+
 OUTCOME = PlayOutcome(PlayStatus.OK, tuple(map(canary_task, HOSTS)), {}, (), 1.0)
 CHECKS = Verification(tuple(map(canary_check, HOSTS)), {}, strict=True)
-SEEN = Seen(OUTCOME, CHECKS, {})
+THERE = Collected(tuple(map(canary_file, HOSTS)))
+SEEN = Seen(OUTCOME, CHECKS, {}, THERE)
 
 
 def test_a_look_whose_canaries_were_seen_is_believed() -> None:
     assert incomplete_because(HOSTS, SEEN, TOKEN) == {}
+
+
+def test_of_some_roles_the_third_eye_knows_nothing() -> None:
+    assert incomplete_because(HOSTS, replace(SEEN, collected=None), TOKEN) == {}
 
 
 def tasks(*results: TaskResult) -> Seen:
@@ -91,6 +106,17 @@ FAILED = TaskResult("web2", "ssh", "Do it", "command", TaskStatus.FAILED, messag
         (
             checks(canary_check("web1"), replace(canary_check("web2"), verdict=Verdict.HOLDS)),
             "not seen by the checks",
+        ),
+        (replace(SEEN, collected=Collected((canary_file("web1"),))), "not seen by the collector"),
+        (
+            replace(
+                SEEN, collected=Collected((canary_file("web1"), canary_file("web2", "f" * 16)))
+            ),
+            "not seen by the collector",
+        ),
+        (
+            replace(SEEN, collected=replace(THERE, uncompared={"web2": "no state was accepted"})),
+            "no state was accepted",
         ),
         (replace(SEEN, canary_trouble={"web2": "could not be restored"}), "could not be restored"),
         (replace(SEEN, outcome=replace(OUTCOME, gaps=("web2: no task ran there",))), "no task ran"),
@@ -119,12 +145,18 @@ def test_a_register_that_cannot_be_read_is_no_host() -> None:
 
 
 def test_the_canary_is_no_finding_of_the_host() -> None:
-    assert all(map(canary.is_canary, (*SEEN.by_roles, *SEEN.by_checks)))
+    assert all(map(canary.is_canary, (*SEEN.by_roles, *SEEN.by_checks, *SEEN.by_collector)))
     assert canary.is_canary(canary_task("web1"))
     assert canary.is_canary(canary_check("web1"))
     assert not canary.is_canary(FINDING)
     assert not canary.is_canary(FAILED)
     assert not canary.is_canary(UNMEASURED)
+
+
+def test_an_object_that_a_role_knows_is_told_once() -> None:
+    of_collector = replace(FINDING, eye=Eye.COLLECTOR, kind=FindingKind.UNMANAGED, role="")
+    elsewhere = replace(of_collector, host="web2")
+    assert beside([FINDING], [of_collector, elsewhere]) == [elsewhere]
 
 
 @pytest.mark.parametrize(

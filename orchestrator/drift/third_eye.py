@@ -1,0 +1,125 @@
+"""The third eye of a look: hosts as they are, against the state of each that was accepted."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from orchestrator.drift.cause import Cause
+from orchestrator.drift.collector import accept, baseline_of, compare, declared_on, look
+from orchestrator.drift.collector.look import Seen
+from orchestrator.drift.finding import Finding
+from orchestrator.engine import Connection, connections
+from orchestrator.environment import Environment
+from orchestrator.exit_codes import ExitCode
+from orchestrator.records import RunStatus
+from orchestrator.runs import recorded, utc_now
+from orchestrator.selection import Selection
+from orchestrator.store import Store
+
+_RUNS = 200  # applies that are looked through, newest first
+_NEVER_ACCEPTED = "no state of it was accepted: pas-infra drift baseline --limit {host}"
+_BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What differs from the accepted states, and by host why not everything could be compared."""
+
+    findings: tuple[Finding, ...] = ()
+    uncompared: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """By host, what was accepted; and of those that were not, why. `declined`: by the operator."""
+
+    run_id: int
+    differences: Mapping[str, tuple[Finding, ...]]
+    missing: Mapping[str, str]
+    declined: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The code that the command ends with."""
+        if self.declined:
+            return ExitCode.INTERRUPTED
+        return ExitCode.INCOMPLETE if self.missing else ExitCode.OK
+
+
+def collected(
+    environment: Environment, store: Store, reached: Iterable[Connection], now: datetime
+) -> Collected:
+    """Look at the hosts in one round trip each, and compare."""
+    seen, missing = look(reached)
+    uncompared = {host: f"what is there is not known: {why}" for host, why in missing.items()}
+    findings: list[Finding] = []
+    for host, found in seen.items():
+        baseline = baseline_of(store, host)
+        if baseline is None:
+            uncompared[host] = _NEVER_ACCEPTED.format(host=host)
+        elif found.blind:
+            uncompared[host] = _blind(found)
+        compared = compare(host, found, baseline, declared_on(environment, host), now)
+        findings += [one for one in compared if baseline or one.object_kind != _BASELINE]
+    return Collected(tuple(findings), uncompared)
+
+
+def beside(others: Iterable[Finding], by_collector: Iterable[Finding]) -> list[Finding]:
+    """What only the third eye has seen: of the same object the others know the role too."""
+    known = {(one.host, one.object) for one in others}
+    return [one for one in by_collector if (one.host, one.object) not in known]
+
+
+def cause_since_accepted(store: Store, host: str, cause: tuple[Cause, str]) -> tuple[Cause, str]:
+    """The cause of what differs from an accepted state; `cause` unless an apply has come since."""
+    baseline = baseline_of(store, host)
+    if baseline is None:
+        return cause
+    for run in store.runs(_RUNS, "apply"):
+        hosts = run.options.get("hosts") or []
+        if run.started <= baseline.accepted:
+            break
+        if host in hosts:  # type: ignore[operator]
+            return Cause.PENDING, (
+                f"run {run.id} was applied since its state was accepted: if this is its work, "
+                f"pas-infra drift baseline --limit {host}"
+            )
+    return cause
+
+
+def accept_states(
+    environment: Environment,
+    selection: Selection,
+    *,
+    approve: Callable[[Mapping[str, tuple[Finding, ...]]], bool],
+) -> Accepted:
+    """Accept the hosts as they are now, if that is approved; recorded.
+
+    `approve` is given by host what differs from the state that was accepted before. Nothing is kept
+    of a host that could not be looked at as a whole.
+    """
+    with recorded(environment, "drift baseline", {"hosts": selection.hosts}) as run:
+        seen, gone = look(connections(environment, selection.hosts))
+        missing = gone | {host: _blind(found) for host, found in seen.items() if found.blind}
+        whole = {host: found for host, found in seen.items() if not found.blind}
+        now = utc_now()
+        differences = {
+            host: compare(
+                host, found, baseline_of(run.store, host), declared_on(environment, host), now
+            )
+            for host, found in whole.items()
+        }
+        if not approve(differences):
+            run.end_with(RunStatus.INTERRUPTED, "the operator declined the states")
+            return Accepted(run.id, differences, missing, declined=True)
+        for host, found in whole.items():
+            accept(run.store, run.id, host, found, now)
+        if missing:
+            told = "; ".join(f"{host}: {why}" for host, why in missing.items())
+            run.end_with(RunStatus.INCOMPLETE, told)
+        return Accepted(run.id, differences, missing)
+
+
+def _blind(found: Seen) -> str:
+    parts = "; ".join(f"{part}: {why}" for part, why in found.blind.items())
+    return f"not all that is there is known ({parts})"
