@@ -33,11 +33,12 @@ _KNOWN = {
     "an age key": re.compile(r"\bAGE-SECRET-KEY-1[A-Z0-9]{58}\b"),
     "a password in an address": re.compile(r"\b\w+://[^\s/:@'\"{}$<]+:(?![$%{<*])[^\s/:@'\"{}<]+@"),
 }
-# Templates, variables, calls, hashes, paths and what stands for a value.
+# Templates, variables, calls, hashes and their kinds, paths and what stands for a value.
 _NO_VALUE = re.compile(
     r"(?i)\{\{|\{%|^\$[({]|^\$\w+$|^%\(|^<.*>$|^\$\w+\$"
     r"|^\w+:[0-9a-f]{32,}$|^[\w.]+\(|^~?/\w|^[x.*_-]+$|^•"
-    r"|^(?:true|false|null|none|omit|required|forbidden|always|on_create|string)$"
+    r"|^(?:true|false|null|none|omit|required|forbidden|always|on_create|string"
+    r"|locked|yescrypt|sha-?512)$"
 )
 _NOT_PLAIN = re.compile(r"[{$<%(/~*!|>&@\[]")  # how YAML and shells begin what is no plain text
 
