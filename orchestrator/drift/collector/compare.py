@@ -63,9 +63,7 @@ def compare(
 
 def _against_baseline(host: str, seen: Objects, baseline: Baseline | None) -> Iterator[Finding]:
     if baseline is None:
-        yield _no_baseline(
-            host, host, "nothing was accepted before"
-        )
+        yield _no_baseline(host, host, "nothing was accepted before")
         return
     for kind, there in seen.items():
         expected = baseline.objects.get(kind)
