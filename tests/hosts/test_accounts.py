@@ -224,17 +224,25 @@ def test_keys_are_the_declared_ones(
     known = {account.account: account for account in accounts}
     missing = known.keys() - opening.keys()
     assert not missing, f"sshd does not let in {', '.join(sorted(missing))}"
+    waiting = []
     for name, lines in opening.items():
         files = sshd[name]["authorizedkeysfile"]
         assert files.startswith("/etc/ssh/") and " " not in files, (  # noqa: PT018 - one fault
             f"{name} decides by itself whose key is good, in {files}: apply role ssh"
         )
+        account = known.get(name)
+        # Another host has to show it first: a target of backups that is not there yet.
+        if not lines and account and account.keys is None and account.forced_command:
+            waiting.append(name)
+            continue
         assert lines, f"{name} has no key"
         found = sorted(fingerprints(answers, lines))
         declared_keys = known[name].keys if name in known else []
         if declared_keys is not None:
             differing = set(found) ^ set(declared_keys)
             assert not differing, f"{name}: {', '.join(sorted(differing))} is foreign or missing"
+    if waiting:
+        pytest.skip(f"nobody has shown a key for {', '.join(waiting)} yet: apply the other hosts")
 
 
 @pytest.mark.pas("5.3.1", "5.5.3")
