@@ -47,3 +47,5 @@ def test_root_on_the_source_destroys_no_backup(hardened: Bench) -> None:
     hardened.pas_infra(*restore, code=1)
     hardened.pas_infra("apply", "--yes", "--role", "backup_source", "--limit", "rbx7")
     hardened.on("rbx7", f"! grep -q poisoned {PLACE}/jobs.py")
+    hardened.on("rbx7", "rm -r /var/tmp/back /srv/clients/alpha/data")
+    hardened.hosts = "hardened"
