@@ -10,6 +10,7 @@ from declared import Declared
 
 SERVING = "pas-store"
 OFFER = "/usr/local/lib/pas-infra/backup-offer"
+SERVE = "/usr/local/lib/pas-infra/backup-serve"
 SOURCES = "/etc/pas-infra/backup-target"
 # The command that would serve a source, as the installed program makes it.
 SERVED = f"""python3 - <<'PY'
@@ -24,6 +25,25 @@ print(json.dumps({{
     for file in Path("{SOURCES}").glob("*.json")
     for asked in [json.loads(file.read_text())]
 }}))
+PY"""
+
+# Speaks borg's protocol itself, for a repository of its own: borg's client asks for nothing bad.
+DESTROY = f"""runuser -u {SERVING} -- env PYTHONDONTWRITEBYTECODE=1 python3 - <<'PY'
+import os, subprocess, tempfile
+from borg.helpers import msgpack
+from borg.remote import ARGS, MSG, MSGID
+with tempfile.TemporaryDirectory() as work:
+    place = os.path.join(work, "repository")
+    os.mkdir(place)
+    made = ("open", dict(path=place, create=True, lock_wait=1, lock=True, exclusive=True))
+    for calls in ([made], [made, ("destroy", dict())]):
+        asked = [msgpack.packb({{MSGID: n, MSG: method, ARGS: args}})
+                 for n, (method, args) in enumerate(calls)]
+        served = subprocess.Popen(
+            ["{SERVE}", "serve", "--append-only", "--restrict-to-repository=" + place],
+            stdin=-1, stdout=-1, stderr=-1, env=dict(PATH="/usr/bin:/bin", BORG_BASE_DIR=work))
+        served.communicate(b"".join(asked))
+        print(*sorted(os.listdir(place) if os.path.isdir(place) else ()))
 PY"""
 
 Sources = dict[str, list[str]]
@@ -77,7 +97,7 @@ def test_sources_only_add_to_their_own(sources: Sources, served: dict[str, dict[
     assert served.keys() == sources.keys()
     for source, names in sources.items():
         command, place = served[source]["serve"], served[source]["asked"]["place"]
-        assert command[:3] == ["borg", "serve", "--append-only"], f"{source}: {' '.join(command)}"
+        assert command[:3] == [SERVE, "serve", "--append-only"], f"{source}: {' '.join(command)}"
         assert any(each.startswith("--storage-quota=") for each in command), f"{source}: no quota"
         allowed = {each for each in command[3:] if not each.startswith("--storage-quota=")}
         wanted = {
@@ -87,6 +107,16 @@ def test_sources_only_add_to_their_own(sources: Sources, served: dict[str, dict[
         }
         assert allowed == wanted, f"{source}: {', '.join(sorted(allowed ^ wanted))}"
         assert "StrictHostKeyChecking=yes" in served[source]["login"]
+
+
+@pytest.mark.pas("7.5.1")
+def test_no_source_destroys_what_is_there(answers: Answers, sources: Sources) -> None:
+    """Whatever a source says in borg's protocol, a repository that is there stays."""
+    if not sources:
+        return
+    made, left = answers(DESTROY).splitlines()
+    assert {"config", "data"} <= set(made.split()), f"no repository can be made: {made}"
+    assert left == made, f"a source can destroy a repository: of {made} there is left {left}"
 
 
 @pytest.mark.pas("6.1.3")

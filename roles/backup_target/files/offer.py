@@ -14,6 +14,7 @@ from pathlib import Path
 
 DECLARED = Path("/etc/pas-infra/backup-target")
 KEY = "ssh-key"  # the credential
+SERVE = "/usr/local/lib/pas-infra/backup-serve"
 NOWHERE = "/tmp/borg"  # noqa: S108 - the unit's own /tmp
 _LINE = 64
 
@@ -84,7 +85,7 @@ def serve_command(asked: dict[str, object]) -> list[str]:
     assert isinstance(names, list)  # noqa: S101 - for mypy
     recalled = [f".recalled/{name}" for name in names]
     allowed = [f"--restrict-to-repository={place / name}" for name in [*names, *recalled]]
-    return ["borg", "serve", "--append-only", f"--storage-quota={asked['quota']}", *allowed]
+    return [SERVE, "serve", "--append-only", f"--storage-quota={asked['quota']}", *allowed]
 
 
 def first_line(descriptor: int) -> str:
