@@ -28,10 +28,18 @@ def rules_of(finding: Finding | Sighting) -> tuple[str, ...]:
 
 
 def waiver_of(finding: Finding, waivers: Iterable[Waiver]) -> Waiver | None:
-    """The waiver that names it, the one that holds longest; it may have expired."""
-    rule = rules_of(finding)[0]
-    naming = [w for w in waivers if w.rule == rule and finding.host in (w.hosts or (finding.host,))]
-    return max(naming, key=lambda waiver: waiver.until, default=None)
+    """The waiver that names it, the one that holds longest; it may have expired.
+
+    A check that fails with it has to be waived as well: what was accepted while it held is worse
+    now. Then it is the one of them that ends first.
+    """
+    known = [w for w in waivers if finding.host in (w.hosts or (finding.host,))]
+    longest = [
+        max((w for w in known if w.rule == rule), key=lambda waiver: waiver.until, default=None)
+        for rule in rules_of(finding)
+    ]
+    held = [waiver for waiver in longest if waiver is not None]
+    return min(held, key=lambda waiver: waiver.until) if len(held) == len(longest) else None
 
 
 @dataclass(frozen=True)

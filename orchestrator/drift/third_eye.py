@@ -59,7 +59,14 @@ def collected(
             uncompared[host] = _NEVER_ACCEPTED.format(host=host)
         elif found.blind:
             uncompared[host] = _blind(found)
-        compared = compare(host, found, baseline, declared_on(environment, host), now)
+        elif unsaid := sorted(baseline.objects.keys() - found.objects.keys()):
+            uncompared[host] = f"it says nothing any more of: {', '.join(unsaid)}"
+        try:
+            compared = compare(host, found, baseline, declared_on(environment, host), now)
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+            # Whoever is root there may have written it: the others are looked at all the same.
+            uncompared[host] = f"what it says is there cannot be read: {error}"
+            continue
         findings += [one for one in compared if baseline or one.object_kind != _BASELINE]
     return Collected(tuple(findings), uncompared)
 
