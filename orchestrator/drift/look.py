@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, partial
 
-from orchestrator.drift import canary
+from orchestrator.drift import canary, third_eye
 from orchestrator.drift.acceptance import waiver_of
 from orchestrator.drift.cause import Cause, cause_of, last_apply
 from orchestrator.drift.coverage import Coverage, coverage_of
 from orchestrator.drift.eyes import seen_by_checks, seen_by_roles, together
 from orchestrator.drift.finding import Eye, Finding
-from orchestrator.drift.third_eye import Collected, beside, cause_since_accepted, collected
 from orchestrator.engine import OnProgress, PlayOutcome, PlayStatus, Strategy, connections, play
 from orchestrator.environment import Environment, Waiver
 from orchestrator.errors import Interrupted
@@ -61,7 +60,7 @@ class Seen:
     # Why the canary could not be placed or restored, by host.
     canary_trouble: Mapping[str, str]
     # None where the look was narrowed to some roles: of them the third eye knows nothing.
-    collected: Collected | None = None
+    collected: third_eye.Collected | None = None
 
     @property
     def by_roles(self) -> list[Finding]:
@@ -122,7 +121,9 @@ def _look(
     try:
         unplaced = canary.tamper(reached, token)
         # Before the others, whose own work there it would see.
-        there = None if selection.roles else collected(environment, store, reached, utc_now())
+        there = (
+            None if selection.roles else third_eye.collected(environment, store, reached, utc_now())
+        )
         request = site_request(
             environment, selection, strategy, check=True, extra_variables=canary.VARIABLES
         )
@@ -268,14 +269,16 @@ def _remember(
             if one.host in selection.hosts and not canary.is_canary(one)
         ],
     )
-    findings += beside(findings, [one for one in seen.by_collector if not canary.is_canary(one)])
+    findings = third_eye.with_third_eye(
+        findings, [one for one in seen.by_collector if not canary.is_canary(one)]
+    )
     now = inputs_of(environment)
     applied = cache(partial(last_apply, run.store))
 
     def cause(one: Finding) -> tuple[Cause, str]:
-        found = cause_of(one, applied(one.host, one.role), now)
-        by_collector = one.eye is Eye.COLLECTOR
-        return cause_since_accepted(run.store, one.host, found) if by_collector else found
+        if one.eye is Eye.COLLECTOR:
+            return third_eye.cause_since_accepted(run.store, one.host)
+        return cause_of(one, applied(one.host, one.role), now)
 
     sightings = run.store.drift.keep_sightings(
         run.id,

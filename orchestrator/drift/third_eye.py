@@ -1,13 +1,16 @@
 """The third eye of a look: hosts as they are, against the state of each that was accepted."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
+from typing import Any
 
 from orchestrator.drift.cause import Cause
 from orchestrator.drift.collector import accept, baseline_of, compare, declared_on, look
 from orchestrator.drift.collector.look import Seen
-from orchestrator.drift.finding import Finding
+from orchestrator.drift.finding import Finding, Severity
 from orchestrator.engine import Connection, connections
 from orchestrator.environment import Environment
 from orchestrator.exit_codes import ExitCode
@@ -18,7 +21,14 @@ from orchestrator.store import Store
 
 _RUNS = 200  # applies that are looked through, newest first
 _NEVER_ACCEPTED = "no state of it was accepted: pas-infra drift baseline --limit {host}"
+_CHANGED = (
+    "its accepted state is not the one that was recorded: somebody has changed it in the store; "
+    "look at the host, then accept it anew: pas-infra drift baseline"
+)
+_NAME = "accepted state of {host}"
 _BASELINE = "baseline"
+# What comparing an answer raises that no collector of ours has made.
+_GARBAGE = (ValueError, TypeError, LookupError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -57,13 +67,15 @@ def collected(
         baseline = baseline_of(store, host)
         if baseline is None:
             uncompared[host] = _NEVER_ACCEPTED.format(host=host)
+        elif not _as_recorded(store, host):
+            uncompared[host] = _CHANGED
         elif found.blind:
             uncompared[host] = _blind(found)
         elif unsaid := sorted(baseline.objects.keys() - found.objects.keys()):
             uncompared[host] = f"it says nothing any more of: {', '.join(unsaid)}"
         try:
             compared = compare(host, found, baseline, declared_on(environment, host), now)
-        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        except _GARBAGE as error:
             # Whoever is root there may have written it: the others are looked at all the same.
             uncompared[host] = f"what it says is there cannot be read: {error}"
             continue
@@ -71,27 +83,38 @@ def collected(
     return Collected(tuple(findings), uncompared)
 
 
-def beside(others: Iterable[Finding], by_collector: Iterable[Finding]) -> list[Finding]:
-    """What only the third eye has seen: of the same object the others know the role too."""
+def with_third_eye(others: Sequence[Finding], by_collector: Sequence[Finding]) -> list[Finding]:
+    """All findings; an object that another eye has seen too is told once, as severe as either."""
+    severity: dict[tuple[str, str], Severity] = {}
+    for one in by_collector:
+        key = (one.host, one.object)
+        severity[key] = max(one.severity, severity.get(key, one.severity))
     known = {(one.host, one.object) for one in others}
-    return [one for one in by_collector if (one.host, one.object) not in known]
+    told = [
+        replace(one, severity=max(one.severity, severity.get((one.host, one.object), one.severity)))
+        for one in others
+    ]
+    return told + [one for one in by_collector if (one.host, one.object) not in known]
 
 
-def cause_since_accepted(store: Store, host: str, cause: tuple[Cause, str]) -> tuple[Cause, str]:
-    """The cause of what differs from an accepted state; `cause` unless an apply has come since."""
+def cause_since_accepted(store: Store, host: str) -> tuple[Cause, str]:
+    """Why a host differs from its accepted state: it moved, unless an apply has come since.
+
+    Whose work it is then, nobody can tell: never *pending*, which people pass over.
+    """
     baseline = baseline_of(store, host)
     if baseline is None:
-        return cause
+        return Cause.UNKNOWN, "no state of the host was accepted"
     for run in store.runs(_RUNS, "apply"):
         hosts = run.options.get("hosts") or []
-        if run.started <= baseline.accepted:
+        if run.started < baseline.accepted:
             break
         if host in hosts:  # type: ignore[operator]
-            return Cause.PENDING, (
+            return Cause.UNKNOWN, (
                 f"run {run.id} was applied since its state was accepted: if this is its work, "
                 f"pas-infra drift baseline --limit {host}"
             )
-    return cause
+    return Cause.CORRECTIVE, "nothing was applied since its state was accepted"
 
 
 def accept_states(
@@ -108,23 +131,41 @@ def accept_states(
     with recorded(environment, "drift baseline", {"hosts": selection.hosts}) as run:
         seen, gone = look(connections(environment, selection.hosts))
         missing = gone | {host: _blind(found) for host, found in seen.items() if found.blind}
-        whole = {host: found for host, found in seen.items() if not found.blind}
         now = utc_now()
-        differences = {
-            host: compare(
-                host, found, baseline_of(run.store, host), declared_on(environment, host), now
-            )
-            for host, found in whole.items()
-        }
+        whole, differences = {}, {}
+        for host in seen.keys() - missing.keys():
+            before, declared = baseline_of(run.store, host), declared_on(environment, host)
+            try:
+                differences[host] = compare(host, seen[host], before, declared, now)
+            except _GARBAGE as error:
+                missing[host] = f"what it says is there cannot be read: {error}"
+            else:
+                whole[host] = seen[host]
         if not approve(differences):
             run.end_with(RunStatus.INTERRUPTED, "the operator declined the states")
             return Accepted(run.id, differences, missing, declined=True)
+        # What was accepted stands in the record of the run, and so in the chain of all records.
+        run.keep_inputs({_NAME.format(host=h): digest(s.objects) for h, s in whole.items()})
         for host, found in whole.items():
             accept(run.store, run.id, host, found, now)
         if missing:
             told = "; ".join(f"{host}: {why}" for host, why in missing.items())
             run.end_with(RunStatus.INCOMPLETE, told)
         return Accepted(run.id, differences, missing)
+
+
+def _as_recorded(store: Store, host: str) -> bool:
+    """Whether the accepted state is the one that its run has recorded, where there still is one."""
+    kept = store.baselines.of(host)
+    if kept is None or kept.run_id is None:
+        return False
+    return store.drift.inputs(kept.run_id).get(_NAME.format(host=host)) == digest(kept.objects)
+
+
+def digest(objects: Mapping[str, Any]) -> str:
+    """The SHA-256 of a state, by which the record of the run that accepted it names it."""
+    told = json.dumps(objects, sort_keys=True, separators=(",", ":"))
+    return sha256(told.encode()).hexdigest()
 
 
 def _blind(found: Seen) -> str:

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from orchestrator.drift import canary
+from orchestrator.drift import canary, third_eye
 from orchestrator.drift.cause import Cause
 from orchestrator.drift.coverage import Coverage
 from orchestrator.drift.finding import Eye, Finding, FindingKind, Severity
@@ -18,7 +18,7 @@ from orchestrator.drift.look import (
     sighting_of,
     summed_up,
 )
-from orchestrator.drift.third_eye import Collected, beside
+from orchestrator.drift.third_eye import Collected
 from orchestrator.engine import PlayOutcome, PlayStatus
 from orchestrator.environment import Waiver
 from orchestrator.records import (
@@ -156,7 +156,11 @@ def test_the_canary_is_no_finding_of_the_host() -> None:
 def test_an_object_that_a_role_knows_is_told_once() -> None:
     of_collector = replace(FINDING, eye=Eye.COLLECTOR, kind=FindingKind.UNMANAGED, role="")
     elsewhere = replace(of_collector, host="web2")
-    assert beside([FINDING], [of_collector, elsewhere]) == [elsewhere]
+    assert third_eye.with_third_eye([FINDING], [of_collector, elsewhere]) == [FINDING, elsewhere]
+    worse = replace(of_collector, severity=Severity.HIGH)
+    assert third_eye.with_third_eye([FINDING], [worse]) == [
+        replace(FINDING, severity=Severity.HIGH)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -180,6 +184,14 @@ def test_an_acceptance_holds_through_its_last_day(until: date, accepted: str, to
 )
 def test_it_holds_for_nothing_else(waiver: Waiver) -> None:
     assert not sighting_of(FINDING, (Cause.CORRECTIVE, ""), [waiver], TODAY).accepted_until
+
+
+def test_a_check_that_fails_since_was_not_accepted_with_it() -> None:
+    worse = replace(FINDING, checks=("test_ssh.py::test_it",))
+    assert not sighting_of(worse, (Cause.CORRECTIVE, ""), [WAIVER], TODAY).accepted_until
+    too = replace(WAIVER, rule="test_ssh.py::test_it", until=date(2026, 11, 27))
+    found = sighting_of(worse, (Cause.CORRECTIVE, ""), [WAIVER, too], TODAY)
+    assert found.accepted_until == "2026-11-27"
 
 
 def test_the_later_of_two_acceptances_holds() -> None:
