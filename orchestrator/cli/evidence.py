@@ -128,6 +128,8 @@ def verify_command(
 
 
 def _show(verified: "Verified") -> None:
+    from orchestrator.engine import printable
+
     _show_findings(verified)
     links, manifest = verified.links, verified.manifest
     if not verified.findings and not links:
@@ -135,7 +137,7 @@ def _show(verified: "Verified") -> None:
     elif not verified.findings:
         span = f", {manifest.started} to {manifest.ended}" if manifest else ""
         count = _count(len(links), "link")
-        click.echo(f"{verified.subject}: {count}, all as recorded{span}")
+        click.echo(printable(f"{verified.subject}: {count}, all as recorded{span}"))
         click.echo(f"last link: {links[-1].position} {links[-1].sha256}")
     if verified.later:
         click.echo(
@@ -143,7 +145,7 @@ def _show(verified: "Verified") -> None:
             "their links say nothing"
         )
     if verified.signer:
-        click.echo(f"signed by {verified.signer} with {verified.key}")
+        click.echo(printable(f"signed by {verified.signer} with {verified.key}"))
     elif verified.key:
         click.echo(
             f"signed with {verified.key}; whether that key may sign, nobody said: give "
@@ -153,8 +155,11 @@ def _show(verified: "Verified") -> None:
 
 
 def _show_findings(verified: "Verified") -> None:
+    from orchestrator.engine import printable
+
+    # Whoever forged a bundle has written what is quoted of it.
     for finding in verified.findings:
-        click.echo(click.style("✗ ", fg="red") + str(finding))
+        click.echo(click.style("✗ ", fg="red") + printable(str(finding)))
     if verified.findings:
         click.echo(f"{verified.subject}: {_count(len(verified.findings), 'finding')}", err=True)
 

@@ -93,7 +93,9 @@ def _members(packed: gzip.GzipFile) -> Iterator[tuple[str, bytes]]:
             raise Trick(name, "there is something behind its end")
         position += _BLOCK + info.size + -info.size % _BLOCK
         yield name, content
-    if packed.read() != _end(position)[_BLOCK:]:
+    end = _end(position)[_BLOCK:]
+    # Not a byte more than it takes to tell: what follows may be without end.
+    if packed.read(len(end) + 1) != end:
         raise Trick("", "there is something behind the end of the archive")
 
 
@@ -104,7 +106,7 @@ def _refuse_trick(info: tarfile.TarInfo) -> None:
         raise Trick(info.name, f"it is {kind}{target}, and no plain file")
     if not _PLAIN.fullmatch(info.name):
         raise Trick(info.name, "its name could lead out of the bundle's directory")
-    if info.size > _LARGEST:
+    if not 0 <= info.size <= _LARGEST:
         raise Trick(info.name, f"it claims {info.size} bytes")
 
 

@@ -114,7 +114,7 @@ def _exported(options: Any) -> tuple[Any, Any]:
     """The position and the link that the options of an export name."""
     try:
         return int(options["last"]["position"]), options["last"]["link"]
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, OverflowError):
         return None, None
 
 

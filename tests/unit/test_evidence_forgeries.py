@@ -125,6 +125,13 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> Callab
     return change
 
 
+def less_than_nothing(name: str) -> Callable[[bytes], bytes]:
+    """Put a member before the others that claims a negative size, as only GNU's format can."""
+    info = tarfile.TarInfo(name)
+    info.size = -1
+    return lambda packed: info.tobuf(tarfile.GNU_FORMAT) + packed
+
+
 def as_tar_does(forger: Forger) -> Callable[[bytes], bytes]:
     """The same files, packed by somebody else: owner, modes and times are theirs."""
 
@@ -370,6 +377,9 @@ BUNDLE: dict[str, tuple[Forge, list[str]]] = {
     ),
     "device": (
         lambda f, w: f.tar(member(f"{f.top}/a", tarfile.CHRTYPE)), [r"/a: it is of the type"]
+    ),
+    "file of less than nothing": (
+        lambda f, w: f.tar(less_than_nothing(f"{f.top}/a")), [r"/a: it claims -1 bytes"]
     ),
     "extended header": (
         lambda f, w: f.tar(member(f"{f.top}/a", tarfile.XHDTYPE)),
