@@ -1,6 +1,7 @@
 """The catalogue of archives: what each backup said of itself, where no host can change it."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -10,6 +11,9 @@ from typing import Any, Self
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.store.private import private_directory, replace_private
+
+_ARCHIVE = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_SUM = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,7 @@ class Entry:
     def from_data(cls, said: Mapping[str, Any]) -> Self:
         """What a source says of an archive; raises ValueError for what is none."""
         try:
-            datetime.fromisoformat(said["ended"])
-            return cls(
+            entry = cls(
                 set=str(said["set"]),
                 archive=str(said["archive"]),
                 id=str(said["id"]),
@@ -50,8 +53,13 @@ class Entry:
                 unsteady=tuple(map(str, said["unsteady"])),
                 missing=tuple(map(str, said["missing"])),
             )
-        except (LookupError, TypeError) as error:
+            timed = entry.moment.tzinfo is not None
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"this is no entry of a backup: {error}") from error
+        named = _ARCHIVE.fullmatch(entry.archive)
+        if not (timed and named and all(map(_SUM.fullmatch, (entry.id, entry.manifest_sha256)))):
+            raise ValueError(f"this is no entry of a backup: {entry.archive!r}")
+        return entry
 
     @property
     def moment(self) -> datetime:

@@ -68,7 +68,13 @@ def escrow_of(environment: Environment, host: str) -> Escrow:
 
 def holds(environment: Environment, repository: Repository) -> bool:
     """Whether a key is in escrow."""
-    return _file(_directory(environment), repository).exists()
+    return kept_key(environment, repository.host, repository.name) is not None
+
+
+def kept_key(environment: Environment, host: str, name: str) -> Path | None:
+    """Where the key of a repository, declared still or not, is in escrow; None where it is not."""
+    file = _directory(environment) / f"{host}-{name}.key"
+    return file if file.exists() else None
 
 
 def _directory(environment: Environment) -> Path:

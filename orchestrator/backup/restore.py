@@ -9,10 +9,11 @@ from typing import Any
 from orchestrator.backup.escrow import escrow_of
 from orchestrator.backup.repositories import Line, Repository, lines_to
 from orchestrator.backup.session import Tell, work
-from orchestrator.engine import Question, ask
+from orchestrator.engine import Question, ask, printable
 from orchestrator.environment import Environment
 from orchestrator.errors import Incomplete, PasInfraError
-from orchestrator.records import TaskResult, TaskStatus
+from orchestrator.exit_codes import ExitCode
+from orchestrator.records import RunStatus, TaskResult, TaskStatus
 from orchestrator.runs import recorded
 
 _COPY = re.compile(r"20\d\d-\d\d-\d\dT\d{6}Z")
@@ -30,6 +31,11 @@ class Restored:
     size: int
     seconds: float
     warnings: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of the command: what was warned of was not restored as it was."""
+        return ExitCode.FINDINGS if self.warnings else ExitCode.OK
 
 
 def restore(
@@ -61,16 +67,19 @@ def restore(
             request["key"] = escrow_of(environment, one.host).get(one)
         with recalled(line, kept, tell):
             said = work(line, {**request, "kept": kept is not None}, tell)
+        warnings = tuple(printable(str(each)) for each in said["warnings"])
         record.keep(
             TaskResult(
                 one.host, "", f"{one}: {said['files']} files of {said['archive']} to {to}",
-                "backup",
+                "backup", message="; ".join(warnings),
                 status=TaskStatus.CHANGED, measures=("7.5.1", "11.1.1"),
             )
         )  # fmt: skip
+        if warnings:
+            record.end_with(RunStatus.FINDINGS, "not everything was restored as it was")
         return Restored(
             record.id, str(said["archive"]), to, int(said["files"]), int(said["size"]),
-            float(said["seconds"]), tuple(map(str, said["warnings"])),
+            float(said["seconds"]), warnings,
         )  # fmt: skip
 
 

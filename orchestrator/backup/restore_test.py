@@ -12,6 +12,7 @@ from orchestrator.backup.entries import Entry, catalogue_of, directory_of
 from orchestrator.backup.escrow import escrow_of
 from orchestrator.backup.repositories import Line, Repository, lines_to
 from orchestrator.backup.session import Tell, work
+from orchestrator.engine import printable
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
@@ -35,6 +36,11 @@ class TestedSet:
     rpo: float
     differing: tuple[str, ...]
 
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Why the test is not passed: where nothing was compared, nothing is proven."""
+        return self.differing or (() if self.compared else ("nothing was compared",))
+
 
 @dataclass(frozen=True)
 class Tested:
@@ -47,7 +53,7 @@ class Tested:
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of the command."""
-        return ExitCode.FINDINGS if any(one.differing for one in self.sets) else ExitCode.OK
+        return ExitCode.FINDINGS if any(one.faults for one in self.sets) else ExitCode.OK
 
 
 def restore_test(
@@ -72,17 +78,17 @@ def restore_test(
             for one in wanted
         ]
         for one in done:
-            failed = bool(one.differing)
+            failed = bool(one.faults)
             record.keep(
                 TaskResult(
                     one.repository.host, "",
                     f"{one.repository}: {one.compared} files of {one.entry.archive} restored in "
                     f"{one.rto:.1f} s, {len(one.differing)} differ",
                     "backup", status=TaskStatus.FAILED if failed else TaskStatus.OK,
-                    message="; ".join(one.differing), measures=_MEASURES,
+                    message="; ".join(one.faults), measures=_MEASURES,
                 )
             )  # fmt: skip
-        if any(one.differing for one in done):
+        if any(one.faults for one in done):
             record.end_with(RunStatus.FINDINGS, "a restore differs from what was backed up")
         file = _write_minutes(environment, done, files, record.id, from_escrow=from_escrow)
         return Tested(record.id, tuple(done), file)
@@ -113,7 +119,8 @@ def _tested(
     said = work(line, request, tell)
     return TestedSet(
         one, entry, int(said["compared"]), int(said.get("size", 0)), float(said.get("seconds", 0)),
-        (now - entry.moment).total_seconds(), tuple(map(str, said["differing"])),
+        (now - entry.moment).total_seconds(),
+        tuple(printable(str(each)) for each in said["differing"]),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from orchestrator.backup.entries import Entry, catalogue_of
 from orchestrator.backup.escrow import escrow_of
 from orchestrator.backup.repositories import Repository, lines_to
 from orchestrator.backup.session import Tell, work
+from orchestrator.engine import printable
 from orchestrator.environment import Environment
 from orchestrator.exit_codes import ExitCode
 from orchestrator.records import RunStatus, TaskResult, TaskStatus
@@ -52,7 +53,11 @@ def run(environment: Environment, chosen: Iterable[Repository], tell: Tell) -> R
             catalogue.remember(done)
             catalogue.save()
             made += [(by_name[one.set], one) for one in done]
-            failed += [(by_name[one["set"]], str(one["failed"])) for one in said if "failed" in one]
+            failed += [
+                (by_name[one["set"]], printable(str(one["failed"])))
+                for one in said
+                if "failed" in one
+            ]
         for one, entry in made:
             record.keep(_result(one, f"{one}: {entry.files} files in {entry.archive}"))
         for one, why in failed:

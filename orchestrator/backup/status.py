@@ -9,11 +9,13 @@ from typing import Any
 from orchestrator.backup import escrow
 from orchestrator.backup.entries import Entry, catalogue_of
 from orchestrator.backup.repositories import Repository, lines_to
-from orchestrator.engine import Question, ask
+from orchestrator.engine import Question, ask, printable
 from orchestrator.environment import Environment
 from orchestrator.exit_codes import ExitCode
 
 _MUCH_SMALLER = 0.5  # of what the archive before held
+_CLOCKS_DIFFER = timedelta(hours=1)
+_CHECKED = timedelta(days=35)  # how long a look for damage holds
 _ENTRIES = "sudo -n sh -c 'cat /var/lib/pas-infra/backup/catalogue/*.jsonl 2>/dev/null || :'"
 # What the target sees of each repository without a key: when it was last written, its size, and
 # the copies of root's own.
@@ -67,8 +69,10 @@ class BackupState:
         smaller = before and last.size < _MUCH_SMALLER * before.size
         sentences = {
             f"the last archive is {age.total_seconds() / 3600:.0f} h old": age > oldest,
+            # It would be the last one, and never too old, until that day.
+            f"the source says that its last archive is of {last.ended}": age < -_CLOCKS_DIFFER,
             f"the last archive lacks {len(last.missing)} files, such as "
-            f"{(last.missing or ('',))[0]}": last.missing,
+            f"{printable((last.missing or ('',))[0])}": last.missing,
             f"the last archive holds {last.size} bytes, the one before {before.size}"
             if before
             else "": smaller,
@@ -82,6 +86,9 @@ class BackupState:
             f"its last check found damage: {'; '.join((self.checked or {}).get('damaged', ()))}": (
                 self.checked and self.checked["damaged"]
             ),
+            "it was never looked through for damage: pas-infra backup check": not self.checked,
+            f"it was not looked through for damage for {_CHECKED.days} days: pas-infra backup check"
+            "": self.checked and now - datetime.fromisoformat(self.checked["at"]) > _CHECKED,
         }
         return tuple(sentence for sentence, holds in sentences.items() if holds)
 

@@ -190,6 +190,7 @@ def restore(
 
     Nothing that is there is replaced without --overwrite. A repository that was tampered with is as
     it was before in the copies that root keeps at the target: `backup status --json` lists them.
+    Ends with 2 when something was not restored as it was.
     """
     from orchestrator.backup import repository_of
     from orchestrator.backup import restore as bring_back
@@ -205,7 +206,7 @@ def restore(
         )  # fmt: skip
     if as_json:
         print_json(asdict(done))
-        return 0
+        return done.exit_code
     console().print(
         f"{done.files} files, {size(done.size)}, of {done.archive} are in {done.to}, in "
         f"{done.seconds:.1f} s",
@@ -214,7 +215,7 @@ def restore(
     for warning in done.warnings:
         console(stderr=True).print(warning, markup=False)
     _told(done.run_id)
-    return 0
+    return done.exit_code
 
 
 @command.command("test", short_help="Prove that backups can be restored, and write the minutes.")
@@ -264,12 +265,12 @@ def test(
         print_json({"run": done.run_id, "minutes": done.minutes, "sets": tested})
         return done.exit_code
     for one in done.sets:
-        said = f"[bold red]{len(one.differing)} differ[/]" if one.differing else "all as they were"
+        said = f"[bold red]{len(one.faults)} faults[/]" if one.faults else "all as they were"
         console().print(
             f"{one.repository}: {one.compared} of {one.entry.archive} restored in {one.rto:.1f} s, "
             f"{said}"
         )
-        for line in one.differing:
+        for line in one.faults:
             console().print(f"  {escape(line)}")
     console().print(f"{done.minutes}", soft_wrap=True, markup=False)
     _told(done.run_id)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from orchestrator.backup.escrow import kept_key
 from orchestrator.clients.journal import Journal
 from orchestrator.clients.volumes import VOLUMES, volume_group
 from orchestrator.engine import (
@@ -192,6 +193,18 @@ class Erasure:
                 "command again certifies it",
             )
         return [asdict(copy) for copy in copies]
+
+    def refuse_while_backups_open(self) -> None:
+        """Raises Incomplete while the key of the client's backups is kept: it reads their data."""
+        host, name = self.client.host, f"client-{self.client.name}"
+        if (file := kept_key(self.environment, host, name)) is not None:
+            raise Incomplete(
+                f"the backups of `{self.client.name}` can still be read: their key is in escrow",
+                where=file,
+                next_step=f"remove /etc/pas-infra/backup/keys/{name}.* on {host}, the repository "
+                f"{host}/{name} and root's copies of it on the backup target, then that file; the "
+                "same command again certifies it",
+            )
 
     def remove_rest(self, strategy: Strategy, progress: OnProgress) -> PlayOutcome:
         """Remove account, slice, services and directory, and the note of the header on the host."""

@@ -110,6 +110,7 @@ def offboard(
             return Offboarded(run.id, None, outcome)
         if certified is None:
             interaction.stage("certificate")
+            work.refuse_while_backups_open()
             work.keep("rest", safe_copies=work.fate_of_safe_copies())
             certified = issue(environment, work.journal, record_sums(run.store, work.journal.runs))
             return Offboarded(run.id, certified, outcome)

@@ -121,9 +121,12 @@ def write_copy(store: KeyStore, target: Path, place: str) -> SafeCopy:
         generation=store.generation,
         sha256=_sum(store),
     )
+    # Another medium may be mounted at the same place: only what is found there is written over.
+    there = {file.name for file in target.glob(_mark("*"))}
     # Before it is written: one that is cut short is a copy too.
     _register(store, [*copies, copy])
     private_directory(target)
+    replace_private(target / _mark(copy.number), b"")
     for file in store.files:
         replace_private(target / file.name, file.read_bytes())
     if KeyStore(target, store.passphrase).keys() != keys:
@@ -136,8 +139,20 @@ def write_copy(store: KeyStore, target: Path, place: str) -> SafeCopy:
     for former in target.glob("*.key*"):
         if former.name not in kept:
             erase(former)
-    _register(store, destroyed_among([*copies, copy], lambda one: _replaced(one, copy)))
+    _register(
+        store,
+        destroyed_among(
+            [*copies, copy], lambda one: _same_place(one, copy) and _mark(one.number) in there
+        ),
+    )
+    for mark in there:
+        (target / mark).unlink()
     return copy
+
+
+def _mark(number: int | str) -> str:
+    """The empty file by which a medium is known for that of a copy."""
+    return f"copy-{number}"
 
 
 def note_destroyed(environment: Environment, host: Host, number: int) -> tuple[int, SafeCopy]:
@@ -155,9 +170,11 @@ def note_destroyed(environment: Environment, host: Host, number: int) -> tuple[i
                 next_step=f"pas-infra keys copies {host.name} lists them",
             )
         (copy,) = (one for one in copies if one.number == number)
-        if not any(_lies_there_too(one, copy) for one in copies):
+        mark = Path(copy.directory) / _mark(number)
+        if mark.exists():  # else a later one was written there, or another medium is
             for file in Path(copy.directory).glob("*.key*"):
                 erase(file)
+            mark.unlink()
         after = destroyed_among(copies, lambda one: one.number == number)
         _register(store, after)
         sentence = f"copy {number} of the key store of {host.name} is destroyed"
@@ -206,12 +223,8 @@ def destroyed_among(
     ]
 
 
-def _replaced(one: SafeCopy, by: SafeCopy) -> bool:
-    return one.directory == by.directory and one.number != by.number
-
-
-def _lies_there_too(one: SafeCopy, copy: SafeCopy) -> bool:
-    return _replaced(one, copy) and not one.destroyed
+def _same_place(one: SafeCopy, other: SafeCopy) -> bool:
+    return one.directory == other.directory and one.number != other.number
 
 
 def _listed(store: KeyStore) -> CopyList:

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -17,6 +17,8 @@ from orchestrator.backup import BackupState, Repository
 from orchestrator.backup.entries import Catalogue, Entry
 from orchestrator.backup.escrow import Escrow
 from orchestrator.backup.listing import Listed, exit_code_of
+from orchestrator.backup.restore_test import Tested as Trial
+from orchestrator.backup.restore_test import TestedSet as Trialled
 from orchestrator.backup.restore_test import duration
 from orchestrator.backup.status import Held
 from orchestrator.errors import PasInfraError
@@ -30,7 +32,8 @@ ENTRY = Entry("system", "2026-03-15T01:00:00.000000Z", "f" * 64, "2026-03-15T01:
               100, 1000, 10, "a" * 64, ("/etc",))  # fmt: skip
 BEFORE = replace(ENTRY, archive="2026-03-14T01:00:00.000000Z", ended="2026-03-14T01:02:00+00:00")
 HELD = Held(datetime(2026, 3, 15, 1, 2, tzinfo=UTC), 5000, ("2026-03-15T010300Z",))
-WELL = BackupState(SYSTEM, (BEFORE, ENTRY), HELD, has_key=True)
+CHECKED = {"at": "2026-03-01T00:00:00+00:00", "damaged": []}
+WELL = BackupState(SYSTEM, (BEFORE, ENTRY), HELD, has_key=True, checked=CHECKED)
 
 FAULTS = {
     "nothing": (WELL, ""),
@@ -59,8 +62,24 @@ FAULTS = {
         "the source now says otherwise of system::x",
     ),
     "damaged": (
-        replace(WELL, checked={"at": "", "damaged": ["segment 3 is short"]}),
+        replace(WELL, checked=CHECKED | {"damaged": ["segment 3 is short"]}),
         "its last check found damage: segment 3 is short",
+    ),
+    "of tomorrow": (
+        replace(
+            WELL,
+            entries=(ENTRY, replace(BEFORE, ended="2026-03-16T01:02:00+00:00")),
+            held=replace(HELD, written=NOW + DAY, kept=("2026-03-17T010300Z",)),
+        ),
+        "the source says that its last archive is of 2026-03-16T01:02:00+00:00",
+    ),
+    "never checked": (
+        replace(WELL, checked=None),
+        "it was never looked through for damage: pas-infra backup check",
+    ),
+    "checked long ago": (
+        replace(WELL, checked=CHECKED | {"at": "2026-02-01T00:00:00+00:00"}),
+        "it was not looked through for damage for 35 days: pas-infra backup check",
     ),
 }
 
@@ -80,10 +99,25 @@ def test_the_catalogue_believes_what_was_said_first(tmp_path: Path) -> None:
     assert [Entry.from_data(one) for one in kept] == [BEFORE, ENTRY]
 
 
-@pytest.mark.parametrize("nonsense", [{}, {"ended": "today"}, {"ended": "2026-01-01", "set": "x"}])
+SAID = asdict(ENTRY)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [{}, {"ended": "today"}, {"ended": "2026-01-01", "set": "x"},
+     SAID | {"ended": "2026-03-15T01:02:00"}, SAID | {"files": float("inf")},
+     SAID | {"archive": "[/x]"}, SAID | {"archive": "../x"}, SAID | {"id": "f"},
+     SAID | {"manifest_sha256": "a" * 63 + "/"}],
+)  # fmt: skip
 def test_nonsense_is_no_entry(nonsense: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"entry|format"):
+    with pytest.raises(ValueError, match="no entry of a backup"):
         Entry.from_data(nonsense)
+
+
+def test_a_restore_of_which_nothing_was_compared_proves_nothing(tmp_path: Path) -> None:
+    nothing = Trialled(SYSTEM, ENTRY, 0, 0, 1.0, 3600.0, ())
+    assert Trial(1, (nothing,), tmp_path).exit_code is ExitCode.FINDINGS
+    assert Trial(1, (replace(nothing, compared=1),), tmp_path).exit_code is ExitCode.OK
 
 
 def test_a_key_in_escrow_is_never_replaced(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_one_that_is_renewed_takes_the_former_ones_place(
     assert found.faults[0] == "copy 1 has a key that was destroyed since: destroy it too"
     _, second = make_copy(environment, HOST, medium, "")
     target = Path(second.directory)
-    assert sorted(file.name for file in target.iterdir()) == ["2.key", "2.keys"]
+    assert sorted(file.name for file in target.iterdir()) == ["2.key", "2.keys", "copy-2"]
     found = list_copies(environment, HOST)
     assert [found.state(copy) for copy in found.copies] == ["destroyed", "current"]
     assert found.exit_code is ExitCode.OK
@@ -99,16 +99,29 @@ def test_one_that_is_cut_short_is_known(store: KeyStore, medium: Path) -> None:
     target = medium / "copy"
     pid = os.fork()
     if not pid:
-        # The register, one file, and not the other.
-        vars(safe_copies)["replace_private"] = dying_at(3)
+        # The register, the mark, one file, and not the other.
+        vars(safe_copies)["replace_private"] = dying_at(4)
         with suppress(BaseException):
             write_copy(store, target, "the safe")
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
-    assert [file.name for file in target.iterdir()] == ["1.key"]
+    assert sorted(file.name for file in target.iterdir()) == ["1.key", "copy-1"]
     assert [copy.destroyed for copy in copies_in(store)] == [""]
     write_copy(store, target, "the safe")
     assert [bool(copy.destroyed) for copy in copies_in(store)] == [True, False]
+
+
+def test_another_medium_at_the_same_place_is_another_copy(
+    store: KeyStore, medium: Path, tmp_path: Path
+) -> None:
+    target = medium / "copy"
+    write_copy(store, target, "the safe")
+    target.rename(tmp_path / "in the safe")
+    write_copy(store, target, "the bank")
+    assert [copy.destroyed for copy in copies_in(store)] == ["", ""]
+    write_copy(store, target, "the bank")
+    assert [bool(copy.destroyed) for copy in copies_in(store)] == [False, True, False]
+    assert sorted(file.name for file in target.iterdir()) == ["1.key", "1.keys", "copy-3"]
 
 
 def dying_at(number: int) -> Callable[[Path, bytes], None]:
