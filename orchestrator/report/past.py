@@ -96,12 +96,30 @@ def changes(standings: Sequence[Standing], before: Run | None) -> tuple[Change, 
     )
 
 
-def operations(store: Store) -> dict[str, Run | None]:
-    """The last run of each command of `OPERATIONS` that has come to an end."""
+def operations(store: Store, environment: Environment) -> dict[str, Run | None]:
+    """The last run of each command of `OPERATIONS` over all hosts and roles, dead ones among them.
+
+    One that was narrowed says nothing of the rest.
+    """
+    hosts = {host.name for host in environment.hosts}
     return {
-        command: next((run for run in store.runs(20, command) if run.ended), None)
+        command: next(
+            (
+                run
+                for run in store.runs(EVERY, command)
+                if run.status is not RunStatus.RUNNING and _not_narrowed(run, hosts)
+            ),
+            None,
+        )
         for command in OPERATIONS
     }
+
+
+def _not_narrowed(run: Run, hosts: set[str]) -> bool:
+    asked = run.options.get("hosts")
+    return not (run.options.get("roles") or run.options.get("measures")) and (
+        not isinstance(asked, list) or hosts <= set(asked)
+    )
 
 
 def _everywhere(run: Run, hosts: set[str]) -> bool:

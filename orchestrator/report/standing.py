@@ -7,7 +7,7 @@ has looked at, or none for too long, has measured nothing.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from orchestrator.catalogue import CheckReference, Kind
@@ -20,6 +20,7 @@ from orchestrator.report.evidence import canonical
 from orchestrator.store import Store, last_looks, last_runs_by_host
 from orchestrator.verify import REGISTER_CHECKS, applies
 
+_CLOCKS_DIFFER = timedelta(hours=1)
 EVERY = 10**6  # runs; more than a store ever holds
 
 
@@ -130,7 +131,7 @@ def standings(
     for view in views:
         asked = [(each, host) for each in view.checks for host in _hosts_of(each, environment)]
         looks = [
-            _counted(run, check, environment.waivers, now - max_age, now.date())
+            _counted(run, check, environment.waivers, max_age, now)
             for reference, host in asked
             for run, check in seen.get((host, name_of(reference)), ())
         ]
@@ -166,13 +167,15 @@ def _never(reference: CheckReference, host: str, number: str) -> Look:
 
 
 def _counted(
-    run: Run, check: CheckResult, waivers: Sequence[Waiver], oldest: datetime, today: date
+    run: Run, check: CheckResult, waivers: Sequence[Waiver], max_age: timedelta, now: datetime
 ) -> Look:
-    if datetime.fromisoformat(run.started) < oldest:
+    age = now - datetime.fromisoformat(run.started)
+    # Waiting makes nothing better: what failed has failed until a run sees that it holds again.
+    if not -_CLOCKS_DIFFER <= age <= max_age and check.verdict is not Verdict.FAILS:
         return Look(replace(check, verdict=Verdict.UNMEASURED), check, run)
     if check.verdict is not Verdict.WAIVED:
         return Look(check, check, run)
-    in_force = (one for one in waivers if one.until >= today and applies(one, check))
+    in_force = (one for one in waivers if one.until >= now.date() and applies(one, check))
     waiver = next(in_force, None)
     if waiver is None:  # it has ended since, or was taken back
         return Look(replace(check, verdict=Verdict.FAILS), check, run)

@@ -108,7 +108,7 @@ def gather(
             points=trend(store, environment, catalogue, now),
             before=before,
             changes=changes(found, before),
-            operations=operations(store),
+            operations=operations(store, environment),
             max_age=max_age,
             now=now,
             commit=commit_of(project_root()),

@@ -80,6 +80,15 @@ def standing(desk: Desk, number: str) -> Standing:
             id="the rest is too old",
         ),
         pytest.param(
+            [(everywhere(FAILS), {"days": 30})], MeasureState.NOT_KEPT, {}, id="failed long ago"
+        ),
+        pytest.param(
+            [(everywhere(), {"days": -2})],
+            MeasureState.UNMEASURED,
+            {Silence.STALE: 6},
+            id="held in two days' time",
+        ),
+        pytest.param(
             [({("rbx7", "root"): HOLDS}, {"measures": ["6.2.1"]})],
             MeasureState.UNMEASURED,
             {Silence.NEVER: 5},
@@ -166,6 +175,16 @@ def test_turning_one_thing_off_turns_its_measure_and_no_other(desk: Desk) -> Non
     desk.run(everywhere(sysfab=FAILS))
     after = {one.number: one.state for one in desk.gather().standings}
     assert {n: after[n] for n in after if after[n] != before[n]} == {"6.2.1": MeasureState.PARTLY}
+
+
+def test_a_look_at_a_part_says_nothing_of_the_rest(desk: Desk) -> None:
+    desk.run(everywhere(), days=2)
+    whole = desk.run({}, days=1, command="drift")
+    desk.run({}, command="drift", roles=["time"])
+    desk.run({}, command="drift", hosts=["bastion"])
+    found = desk.gather().operations["drift"]
+    assert found is not None
+    assert found.id == whole
 
 
 def test_the_trend_has_a_gap_where_a_host_is_missing(desk: Desk) -> None:

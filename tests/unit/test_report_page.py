@@ -189,8 +189,8 @@ def test_days_and_counts_in_words() -> None:
     french, english = wording("fr"), wording("en")
     assert french.day("2026-10-31T23:30:00Z") == "1er\u00a0novembre\u00a02026"  # in Paris
     assert english.moment("2026-07-01T22:05:00Z") == "2\u00a0July\u00a02026 at 00:05"
-    for count, said in ((0, "0 contrôle sur 0"), (1, "0 contrôle sur 1"), (2, "0 contrôles sur 2")):
-        text = french.text("measures.of_checks", n=count, held=0)
+    for count, said in ((0, "0 contrôle sur 5"), (1, "1 contrôle sur 5"), (2, "2 contrôles sur 5")):
+        text = french.text("measures.of_checks", n=count, counted=5)
         assert text.startswith(said)
     assert english.text("measures.fails", n=0) == "0 fail"
     assert english.text("measures.fails", n=1) == "1 fails"
