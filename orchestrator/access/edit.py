@@ -12,7 +12,7 @@ from orchestrator.environment import load_environment
 from orchestrator.environment.lines import parse, read_text
 from orchestrator.environment.spelling import remedy
 from orchestrator.environment.ssh_keys import public_key
-from orchestrator.environment.writing import replace_text
+from orchestrator.environment.writing import replace_text_of
 from orchestrator.errors import ConfigurationInvalid, PasInfraError, Problem
 
 _PARTS = ("persons", "machines")
@@ -40,13 +40,7 @@ class Change:
 
     def write(self) -> None:
         """Make the change; raises PasInfraError when the file is no longer what was shown."""
-        if self.file.read_text("utf-8") != self.before:
-            raise PasInfraError(
-                "somebody changed the file meanwhile; nothing was written",
-                where=self.file,
-                next_step="run the command again",
-            )
-        replace_text(self.file, self.after)
+        replace_text_of(self.file, self.before, self.after)
 
 
 def grant(directory: Path, person: Mapping[str, Any]) -> Change:

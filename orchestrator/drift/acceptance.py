@@ -10,7 +10,7 @@ import yaml
 
 from orchestrator.drift.finding import Finding
 from orchestrator.environment import Environment, Waiver, load_environment
-from orchestrator.environment.writing import replace_text
+from orchestrator.environment.writing import replace_text_of, text_of
 from orchestrator.errors import PasInfraError
 from orchestrator.records import Sighting
 
@@ -78,7 +78,8 @@ def accept(
         )
     _refuse_second(environment.waivers, finding, until)
     file = environment.directory / FILE
-    before = file.read_text("utf-8") if file.exists() else _HEAD
+    there = text_of(file)
+    before = _HEAD if there is None else there
     entries = [
         {
             "rule": rule,
@@ -92,7 +93,7 @@ def accept(
     ]
     after = before.rstrip("\n") + "\n" + "".join(map(_entry, entries))
     load_environment(environment.directory, drafts={"waivers": after})
-    replace_text(file, after)
+    replace_text_of(file, there, after)
     return Acceptance(file, before, after)
 
 

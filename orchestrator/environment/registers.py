@@ -17,7 +17,7 @@ from orchestrator.environment.register_definitions import (
 from orchestrator.environment.register_names import known_names, reference_problems
 from orchestrator.environment.shape import departures
 from orchestrator.environment.spelling import remedy
-from orchestrator.environment.writing import replace_text
+from orchestrator.environment.writing import replace_text_of, text_of
 from orchestrator.errors import ConfigurationInvalid, Problem
 
 Entry = Mapping[str, Any]
@@ -116,8 +116,8 @@ def append(
     """
     definition = register_definition(name)
     file = register_file(directory, name)
-    before = file.read_text("utf-8").rstrip() if file.exists() else "---"
-    after = f"{before}\n{_as_yaml(entry)}"
+    before = text_of(file)
+    after = f"{(before or '---').rstrip()}\n{_as_yaml(entry)}"
     document, problems = parse(file, after)
     if document is not None:
         problems += _document_problems(document, definition, today)
@@ -131,7 +131,7 @@ def append(
     if problems:
         raise ConfigurationInvalid(problems)
     file.parent.mkdir(exist_ok=True)
-    replace_text(file, after)
+    replace_text_of(file, before, after)
     return file
 
 
