@@ -35,7 +35,9 @@ _PATIENCE = 60
 
 def accounts() -> list[dict[str, Any]]:
     """Every account by which somebody could do something here."""
-    shadow = dict(_shadow())
+    shadow: dict[str, tuple[str, str | None]] = {}
+    for name, kept in _shadow():
+        shadow.setdefault(name, kept)  # of two lines of one name the system takes the first
     found: list[dict[str, Any]] = []
     for entry in pwd.getpwall():
         password, valid_until = shadow.get(entry.pw_name, ("none", None))
@@ -92,14 +94,19 @@ def last_day(expires: str) -> str | None:
 
 
 def password_kind(field: str) -> str:
-    """How a password is kept: the name of its hash, `locked`, `none` or `empty`; never itself."""
+    """How a password is kept: the name of its hash, `locked`, `none` or `empty`; never itself.
+
+    What has no known mark is `of an old kind`: DES, which has none, or a text in clear.
+    """
     if not field:
         return "empty"
     if field.strip("!*") == "":
         return "none"
     if field.startswith("!"):
         return "locked"
-    return next((name for start, name in _HASHES.items() if field.startswith(start)), "unknown")
+    return next(
+        (name for start, name in _HASHES.items() if field.startswith(start)), "of an old kind"
+    )
 
 
 def sshd_settings(text: str) -> dict[str, list[str]]:

@@ -175,7 +175,7 @@ def test_lines_of_authorized_keys(line: str, expected: list[str] | None, tmp_pat
     [
         ("", "empty"), ("!", "none"), ("*", "none"), ("!*", "none"), ("!!", "none"),
         ("$y$j9T$abc$def", "yescrypt"), ("$6$abc$def", "sha512"), ("$2b$05$abc", "bcrypt"),
-        ("!$y$j9T$abc$def", "locked"), ("rl.3StKT.4T8M", "unknown"),
+        ("!$y$j9T$abc$def", "locked"), ("rl.3StKT.4T8M", "of an old kind"),
     ],
 )  # fmt: skip
 def test_how_a_password_is_kept(field: str, kind: str) -> None:

@@ -115,7 +115,10 @@ def _below(top: str, device: int | None = None) -> Iterator[tuple[str, os.stat_r
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
-                    status = entry.stat(follow_symlinks=False)
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:  # gone meanwhile; what lies beside it is not
+                        continue
                     if stat.S_ISDIR(status.st_mode):
                         if device in (None, status.st_dev):
                             waiting.append(entry.path)

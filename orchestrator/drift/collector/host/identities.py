@@ -19,7 +19,9 @@ _OURS = "/etc/ssh/authorized_keys.d"
 def identities() -> Objects:
     """Each by the files themselves: what getpwnam says may come from elsewhere, and be one only."""
     accounts = list(_fields("/etc/passwd", 7))
-    shadow = {entry[0]: entry for entry in _fields("/etc/shadow", 9)}
+    shadow: dict[str, list[list[str]]] = {}
+    for entry in _fields("/etc/shadow", 9):
+        shadow.setdefault(entry[0], []).append(entry)
     groups: dict[str, dict[str, object]] = {
         name: {"gid": gid, "members": sorted(filter(None, members.split(",")))}
         for name, _, gid, members in _fields("/etc/group", 4)
@@ -39,11 +41,13 @@ def _fields(path: str, count: int) -> Iterator[list[str]]:
 
 
 def _accounts(
-    accounts: list[list[str]], shadow: dict[str, list[str]]
+    accounts: list[list[str]], shadow: dict[str, list[list[str]]]
 ) -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
     for name, password, uid, gid, comment, home, shell in accounts:
-        entry = shadow.get(name)
+        # Of two lines of one name the system takes the first.
+        lines = shadow.get(name, [])
+        entry = lines[0] if lines else None
         kept = entry[1] if password == "x" and entry else password  # noqa: S105 - where it is kept
         account: dict[str, object] = {
             "uid": uid,
@@ -54,6 +58,8 @@ def _accounts(
             "password": password_kind(kept),
             "valid_until": last_day(entry[7]) if entry and entry[7] else None,
         }
+        if len(lines) > 1:
+            account["lines_in_shadow"] = str(len(lines))
         # People may choose another password; nobody does for an account of the system.
         if account["password"] not in _UNUSABLE and (not uid.isdecimal() or int(uid) in _SYSTEM):
             # Of a salted hash: who has this can neither try a password nor tell the hash.
