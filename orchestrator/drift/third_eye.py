@@ -8,11 +8,19 @@ from hashlib import sha256
 from typing import Any
 
 from orchestrator.drift.cause import Cause
-from orchestrator.drift.collector import accept, baseline_of, compare, declared_on, look
+from orchestrator.drift.collector import (
+    accept,
+    baseline_of,
+    compare,
+    declared_on,
+    look,
+    readable_baseline,
+)
 from orchestrator.drift.collector.look import Seen
 from orchestrator.drift.finding import Finding, Severity
 from orchestrator.engine import Connection, connections
 from orchestrator.environment import Environment
+from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.records import RunStatus
 from orchestrator.runs import recorded, utc_now
@@ -64,7 +72,11 @@ def collected(
     uncompared = {host: f"what is there is not known: {why}" for host, why in missing.items()}
     findings: list[Finding] = []
     for host, found in seen.items():
-        baseline = baseline_of(store, host)
+        try:
+            baseline = baseline_of(store, host)
+        except PasInfraError as error:
+            uncompared[host] = f"{error.what}: {error.next_step}"
+            continue
         if baseline is None:
             uncompared[host] = _NEVER_ACCEPTED.format(host=host)
         elif not _as_recorded(store, host):
@@ -102,7 +114,7 @@ def cause_since_accepted(store: Store, host: str) -> tuple[Cause, str]:
 
     Whose work it is then, nobody can tell: never *pending*, which people pass over.
     """
-    baseline = baseline_of(store, host)
+    baseline = readable_baseline(store, host)
     if baseline is None:
         return Cause.UNKNOWN, "no state of the host was accepted"
     for run in store.runs(_RUNS, "apply"):
@@ -134,7 +146,7 @@ def accept_states(
         now = utc_now()
         whole, differences = {}, {}
         for host in seen.keys() - missing.keys():
-            before, declared = baseline_of(run.store, host), declared_on(environment, host)
+            before, declared = readable_baseline(run.store, host), declared_on(environment, host)
             try:
                 differences[host] = compare(host, seen[host], before, declared, now)
             except _GARBAGE as error:

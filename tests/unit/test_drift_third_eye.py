@@ -120,6 +120,18 @@ def test_a_state_that_was_changed_in_the_store_is_not_believed(
     assert "somebody has changed it in the store" in uncompared(environment, store)
 
 
+def test_a_state_that_cannot_be_read_is_accepted_anew(
+    environment: Environment, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(monkeypatch, THERE)
+    accept(environment)
+    with closing(sqlite3.connect(store.path)) as other, other:
+        other.execute("""UPDATE baselines SET objects = '{"unheard-of": {}}'""")
+    assert "accept it anew" in uncompared(environment, store)
+    assert accept(environment).exit_code == 0
+    assert uncompared(environment, store) == ""
+
+
 def test_whose_work_it_is_after_an_apply_nobody_can_tell(
     environment: Environment, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,12 @@ could say nothing: either makes a run incomplete. `baseline_of(store, host)` is 
 `quick`, `look` takes only what is known at once; `compare` holds it against the same baseline.
 """
 
-from orchestrator.drift.collector.baseline import Baseline, accept, baseline_of
+from orchestrator.drift.collector.baseline import (
+    Baseline,
+    accept,
+    baseline_of,
+    readable_baseline,
+)
 from orchestrator.drift.collector.compare import compare
 from orchestrator.drift.collector.declared import Declared, declared_on
 from orchestrator.drift.collector.look import COLLECTOR, Seen, look, read_objects, read_seen
@@ -27,4 +32,5 @@ __all__ = [
     "look",
     "read_objects",
     "read_seen",
+    "readable_baseline",
 ]

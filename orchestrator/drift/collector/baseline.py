@@ -33,11 +33,19 @@ def baseline_of(store: Store, host: str) -> Baseline | None:
     return Baseline(host, kept.when, objects)
 
 
+def readable_baseline(store: Store, host: str) -> Baseline | None:
+    """The same; None too when it cannot be read: then it is accepted anew."""
+    try:
+        return baseline_of(store, host)
+    except PasInfraError:
+        return None
+
+
 def accept(store: Store, run_id: int, host: str, seen: Seen, now: datetime) -> None:
     """Keep what was seen as the host's accepted state.
 
-    Of what was not looked at, the state that was accepted before stays.
+    Of what was not looked at, the state that was accepted before stays, if it can be read.
     """
-    before = baseline_of(store, host)
+    before = readable_baseline(store, host)
     objects = {**(before.objects if before else {}), **seen.objects}
     store.baselines.accept(run_id, host, objects, now)
