@@ -26,6 +26,7 @@ from orchestrator.drift.collector import (
     read_seen,
 )
 from orchestrator.drift.collector.host.network import _tables
+from orchestrator.drift.collector.host.packages import without_release
 from orchestrator.drift.collector.host.services import _unit
 from orchestrator.drift.collector.kinds import KINDS
 from orchestrator.drift.finding import Eye, Finding
@@ -266,3 +267,19 @@ def test_a_unit_is_what_it_should_do_not_what_it_happens_to_do(
 ) -> None:
     found = _unit(name, {**SHOWN, **shown}, listed)
     assert {unit: about["state"] for unit, about in found.items()} == told
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("linux-image-6.12.57+deb13-amd64", "linux-image-*-amd64"),
+        ("linux-image-6.12.63+deb13-amd64", "linux-image-*-amd64"),
+        ("linux-headers-6.12.57+deb13-common", "linux-headers-*-common"),
+        ("linux-kbuild-6.12.57+deb13", "linux-kbuild-*"),
+        ("linux-image-amd64", "linux-image-amd64"),
+        ("linux-libc-dev", "linux-libc-dev"),
+        ("nmap", "nmap"),
+    ],
+)
+def test_another_release_of_the_kernel_is_the_same_package(name: str, called: str) -> None:
+    assert without_release(name) == called

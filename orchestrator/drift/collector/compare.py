@@ -8,7 +8,8 @@ A name is compared with the same name; what is ordinary on a host is no part of 
   files; not whether a job runs now, what a login or a connection started, or what is loaded;
 - listener: address, port, program and unit; a port that the kernel picks is called `ephemeral`,
   and counts only if it is still open a moment later;
-- package: origin, mark and state, not the version: upgrades change it each night, and whether it
+- package: origin, mark and state, not the version, nor the release in the name of a kernel's:
+  upgrades change it each night, and whether it
   is the right one checks judge. For the same reason a file of the configuration that is as its
   package brought it comes and goes without a finding;
 - file: kind, mode, owner, content; of those that programs rewrite as they go (`passwd`, a cache, a

@@ -14,6 +14,9 @@ _STATUS = Path("/var/lib/dpkg/status")
 _AUTOMATIC = Path("/var/lib/apt/extended_states")
 _LISTS = Path("/var/lib/apt/lists")
 _ORIGIN = re.compile(r"^Origin: (.*)$", re.MULTILINE)
+# Packages of a kernel have its release in their names: each update brings one, and drops another.
+_OF_A_KERNEL = re.compile(r"(linux-[a-z]+)-\d[\w.+~]*(-[a-z0-9-]+)?")
+_NO_ARCHIVE = "no archive"
 
 
 def packages() -> Objects:
@@ -25,17 +28,28 @@ def packages() -> Objects:
     }  # fmt: skip
     archives = _archives()
     found: dict[str, dict[str, object]] = {}
+    origins: dict[str, set[str]] = {}
     for entry in installed_packages():
         name = entry["Package"]
-        origins = sorted(origin for origin, names in archives.items() if name in names)
         wanted, fault, state = entry["Status"].split()
-        found[name] = {
-            "manual": name not in automatic,
-            "origin": (origins or ["no archive"]) if archives else "unknown",
+        called = without_release(name)
+        before = found.get(called, {})
+        # The former kernel's are in no archive any more: they are told with the present one's.
+        known = origins.setdefault(called, set())
+        known |= {origin for origin, names in archives.items() if name in names}
+        found[called] = {
+            "manual": name not in automatic or before.get("manual", False),
+            "origin": (sorted(known) or [_NO_ARCHIVE]) if archives else "unknown",
             "state": state if fault == "ok" else f"{state}, {fault}",
-            "held": wanted == "hold",
+            "held": wanted == "hold" or before.get("held", False),
         }
     return {"package": found}
+
+
+def without_release(name: str) -> str:
+    """A package's name; of a kernel's the release is `*`: `linux-image-*-amd64`."""
+    kernel = _OF_A_KERNEL.fullmatch(name)
+    return f"{kernel[1]}-*{kernel[2] or ''}" if kernel else name
 
 
 @cache
