@@ -16,7 +16,8 @@ from rig import HOST, Rig
 from orchestrator.keys.call import KEYS
 from orchestrator.keys.host.tokens import Binding, bindings
 
-OWN, NEW = {"passphrase": "own"}, {"passphrase": "new"}
+OWN: dict[str, Any] = {"passphrase": "own"}
+NEW: dict[str, Any] = {"passphrase": "new"}
 URL = "http://127.0.0.1:80"
 COST = {"memory_mib": 32, "iterations": 4, "threads": 1}
 PLACE = "/srv/tang"
@@ -162,7 +163,7 @@ def test_a_changed_passphrase_leaves_tang_and_a_volume_key_waits_for_it(disk: Di
     changed = disk.ask("passphrase", new="new", former="own", derivation=COST)
     assert (changed["removed"], changed["strangers"]) == ([0], [])
     disk.rig.root(OPEN % slot)
-    cipher = {"cipher": "aes-xts-plain64", "key_bits": 512}
+    cipher: dict[str, Any] = {"cipher": "aes-xts-plain64", "key_bits": 512}
     refused = disk.ask("reencrypt", **NEW, derivation=COST, **cipher)["refused"]
     assert "Tang opens it too" in refused
 
