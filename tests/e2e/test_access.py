@@ -129,8 +129,8 @@ def test_a_review_decides_on_every_live_account(
     assert "`mallory` is not decided on" in done.stderr
     assert register(environment_copy) == before
 
-    answers = {"amartin": "keep", "bdurand": "change", "ops": "keep", "root": "revoke",
-               "mallory": "revoke"}  # fmt: skip
+    answers = {"amartin": "keep", "bdurand": "change", "ops": "keep", "pas-backup": "keep",
+               "root": "revoke", "mallory": "revoke"}  # fmt: skip
     said = "".join(f"{decision}\nof {account}\n" for account, decision in answers.items())
     short = tampered.bench.run("pas-infra", *reviewing, stdin=said.rpartition("of")[0])
     short.expect(130)

@@ -50,14 +50,18 @@ def test_nothing_answers_a_stranger(outsider: Outsider, target: str) -> None:
     assert nmap(outsider, target, f"-S {address} -e {said.strip()} -sS -p 22,80") == set()
 
 
-def test_the_servers_do_not_reach_each_other(outsider: Outsider) -> None:
-    """No flow is declared between them: not even sshd answers, and each refusal is counted."""
-    for one, other in (("rbx7", "198.18.0.12"), ("sysfab", "198.18.0.11")):
+def test_the_servers_reach_each_other_for_backups_only(outsider: Outsider) -> None:
+    """sysfab comes to sshd for the backups; all else is refused, both ways, and counted."""
+    for one, other, port, ended in (
+        ("rbx7", "198.18.0.12", 22, 124),
+        ("sysfab", "198.18.0.11", 80, 124),
+        ("sysfab", "198.18.0.11", 22, 0),
+    ):
         code, said = outsider.pas_infra(
             "lab", "ssh", "--name", "f-scanners", one,
-            f"sudo timeout 3 bash -c 'exec 3<>/dev/tcp/{other}/22'; echo $?;"
+            f"sudo timeout 3 bash -c 'exec 3<>/dev/tcp/{other}/{port}'; echo $?;"
             " sudo nft list counter inet pas_infra refused_out",
         )  # fmt: skip
         assert code == 0, said
-        assert said.startswith("124\n"), said
+        assert said.startswith(f"{ended}\n"), said
         assert int(re.search(r"packets (\d+)", said)[1]) > 0  # type: ignore[index]
