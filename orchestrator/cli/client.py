@@ -1,7 +1,8 @@
 """`pas-infra client`: the clients of the service, and the encrypted volume of each."""
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.clients import ClientList, ClientState
+    from orchestrator.clients.rotate import Rotated
+    from orchestrator.clients.volumes import Added
+    from orchestrator.engine import OnProgress, Strategy
+    from orchestrator.environment import Client, Environment
+
+Done = TypeVar("Done", "Added", "Rotated")
 
 
 @click.group("client", short_help="See, make and erase the encrypted volumes of clients.")
@@ -64,23 +71,12 @@ def add(name: str, environment_name: str, strategy: str | None) -> int:
     kernel only. A volume that is there stays as it is, or grows to what is declared. No other
     command formats one.
     """
-    from orchestrator.clients import add, client_of
-    from orchestrator.engine import PlayStatus, Strategy, default_strategy
-    from orchestrator.environment import load_environment
+    from orchestrator.clients import add
+    from orchestrator.engine import PlayStatus
     from orchestrator.runs import STATUS_OF_PLAY
 
-    environment = load_environment(environment_name)
-    client = client_of(environment, name)
-    with Stages() as stages:
-        added = add(
-            environment,
-            client,
-            Strategy(strategy) if strategy else default_strategy(),
-            stages.begin,
-            stages.progress,
-        )
+    client, added = _done_to_volume(add, name, environment_name, strategy)
     told = console(stderr=True)
-    show_troubles(added.outcome, told)
     if added.outcome.status is PlayStatus.OK:
         done = " and ".join(added.done) or "there already"
         told.print(f"the volume of {name} is {done}, and its header in escrow")
@@ -103,28 +99,37 @@ def rotate(name: str, environment_name: str, strategy: str | None) -> int:
     escrow; then the key store is encrypted anew. Cut short anywhere, one of the two opens the
     volume, and the same command goes on.
     """
-    from orchestrator.clients import client_of, rotate
-    from orchestrator.engine import PlayStatus, Strategy, default_strategy
-    from orchestrator.environment import load_environment
+    from orchestrator.clients import rotate
+    from orchestrator.engine import PlayStatus
     from orchestrator.runs import STATUS_OF_PLAY
 
-    environment = load_environment(environment_name)
-    client = client_of(environment, name)
-    with Stages() as stages:
-        rotated = rotate(
-            environment,
-            client,
-            Strategy(strategy) if strategy else default_strategy(),
-            stages.begin,
-            stages.progress,
-        )
+    client, rotated = _done_to_volume(rotate, name, environment_name, strategy)
     told = console(stderr=True)
-    show_troubles(rotated.outcome, told)
     if rotated.outcome.status is PlayStatus.OK:
         told.print(f"the volume of {name} has another key, and the former one is destroyed")
         told.print(f"next:  pas-infra keys copy {client.host} --to …, for the copy in your safe")
     told.print(f"recorded as run {rotated.run_id} (pas-infra history {rotated.run_id})")
     return STATUS_OF_PLAY[rotated.outcome.status].exit_code
+
+
+def _done_to_volume(
+    do: "Callable[[Environment, Client, Strategy, Callable[[str], None], OnProgress], Done]",
+    name: str,
+    environment_name: str,
+    strategy: str | None,
+) -> "tuple[Client, Done]":
+    """Do something to the volume of a declared client, and show what went wrong with it."""
+    from orchestrator.clients import client_of
+    from orchestrator.engine import Strategy, default_strategy
+    from orchestrator.environment import load_environment
+
+    environment = load_environment(environment_name)
+    client = client_of(environment, name)
+    with Stages() as stages:
+        chosen = Strategy(strategy) if strategy else default_strategy()
+        done = do(environment, client, chosen, stages.begin, stages.progress)
+    show_troubles(done.outcome, console(stderr=True))
+    return client, done
 
 
 @command.command("offboard", short_help="Erase a client's data, and certify it.")

@@ -36,7 +36,8 @@ def command(
     limit: tuple[str, ...],
     roles: tuple[str, ...],
     strategy: str | None,
-    as_json: bool,  # noqa: FBT001 - click passes options by name
+    *,
+    as_json: bool,
 ) -> int:
     """Show what the hosts have become since they were brought to the declared state.
 
@@ -74,8 +75,9 @@ def command(
 def baseline(
     environment_name: str,
     limit: tuple[str, ...],
-    yes: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    *,
+    yes: bool,
+    as_json: bool,
 ) -> int:
     """Accept the hosts as they are: accounts, packages, units, files, listeners and the rest.
 
@@ -186,7 +188,8 @@ def accept(
     compensating_measure: str,
     until: datetime,
     by: str | None,
-    as_json: bool,  # noqa: FBT001
+    *,
+    as_json: bool,
 ) -> None:
     """Accept a finding until a day, as a waiver of waivers.yml."""
     from orchestrator.cli.results import show_diff
@@ -227,8 +230,9 @@ def fix(
     identity: str,
     environment_name: str,
     strategy: str | None,
-    yes: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    *,
+    yes: bool,
+    as_json: bool,
 ) -> int:
     """Put a finding right: apply the role that declares it, on its host, and verify that."""
     from orchestrator.cli.apply import command as apply

@@ -59,7 +59,8 @@ def command(
     prefix: str | None,
     directory: Path | None,
     max_age: int,
-    as_json: bool,  # noqa: FBT001 - click passes options by name
+    *,
+    as_json: bool,
 ) -> None:
     """Write the report of the measures, from what the store remembers of the runs.
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 import pytest
 from small_environment import ENVIRONMENT, PLAIN
-from test_access_edit import HOSTS, PEOPLE, SK_KEY_2, WAIVERS
+from small_environment import HOSTS_OF_ROLES as HOSTS
+from test_access_edit import PEOPLE, SK_KEY_2, WAIVERS
 
 from orchestrator.access.review import read_decisions
 from orchestrator.cli import run

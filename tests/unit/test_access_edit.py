@@ -7,16 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 from small_environment import ENVIRONMENT, HARDWARE, OTHER, PLAIN
-from small_environment import HOSTS as SMALL_HOSTS
+from small_environment import HOSTS_OF_ROLES as HOSTS
 
 from orchestrator.access.edit import grant, revoke
 from orchestrator.errors import ConfigurationInvalid, PasInfraError
 
-HOSTS = SMALL_HOSTS.replace(
-    "runner}",
-    'runner, accounts_people: "{{ read from people.yml }}", firewall_flows: "{{ read }}", '
-    'firewall_hosts: "{{ read }}"}',
-)
 WAIVERS = "\n".join(
     f"- {{rule: 'second_factor:{account}', reason: A, compensating_measure: A, approver: A, "
     "until: 2099-12-31}"

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from small_environment import ENVIRONMENT
-from small_environment import HOSTS as SMALL_HOSTS
+from small_environment import write_small
 
 from orchestrator.cli import run
 from orchestrator.drift.finding import Eye, Finding, FindingKind, Severity
@@ -16,11 +15,6 @@ from orchestrator.environment import load_environment
 from orchestrator.records import HostDrift, RunStatus, Sighting
 from orchestrator.store import Store
 
-HOSTS = SMALL_HOSTS.replace(
-    "runner}",
-    'runner, accounts_people: "{{ read from people.yml }}", firewall_flows: "{{ read }}", '
-    'firewall_hosts: "{{ read }}"}',
-)
 NOW = datetime(2026, 11, 26, 5, 0, tzinfo=UTC)
 FINDING = Finding(FindingKind.CHANGED, "web1", "file", "/etc/issue", Eye.ROLES, Severity.MEDIUM)
 SEEN = Sighting(
@@ -39,10 +33,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The path of an environment that was looked at twice."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("COLUMNS", raising=False)
-    directory = tmp_path / "small"
-    directory.mkdir()
-    (directory / "environment.yml").write_text(ENVIRONMENT)
-    (directory / "hosts.yml").write_text(HOSTS)
+    directory = write_small(tmp_path / "small")
     host = HostDrift(
         "web1", complete=True, findings=1, new=1, pending=0, accepted=0, blind=3, coverage=97.5,
         seconds=41.0,

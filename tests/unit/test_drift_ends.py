@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from small_environment import ENVIRONMENT
-from small_environment import HOSTS as SMALL_HOSTS
+from small_environment import write_small
 
 from orchestrator.drift import canary
 from orchestrator.drift.look import Drift, look
@@ -18,11 +17,6 @@ from orchestrator.selection import Selection
 from orchestrator.store import Store
 from orchestrator.verify import Verification
 
-HOSTS = SMALL_HOSTS.replace(
-    "runner}",
-    'runner, accounts_people: "{{ read from people.yml }}", firewall_flows: "{{ read }}", '
-    'firewall_hosts: "{{ read }}"}',
-)
 OUTCOME = PlayOutcome(PlayStatus.OK, (), {}, (), 1.0)
 
 
@@ -30,10 +24,7 @@ OUTCOME = PlayOutcome(PlayStatus.OK, (), {}, (), 1.0)
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     """One whose hosts do not exist: what would be asked of them is told by each test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    directory = tmp_path / "small"
-    directory.mkdir()
-    (directory / "environment.yml").write_text(ENVIRONMENT)
-    (directory / "hosts.yml").write_text(HOSTS)
+    directory = write_small(tmp_path / "small")
     monkeypatch.setattr("orchestrator.drift.look.connections", lambda *_: [])
     return load_environment(directory)
 

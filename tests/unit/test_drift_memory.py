@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_environment import ENVIRONMENT
-from small_environment import HOSTS as SMALL_HOSTS
+from small_environment import write_small
 
 from orchestrator.drift.acceptance import accept
 from orchestrator.drift.cause import Cause, cause_of, last_apply
@@ -28,11 +27,6 @@ from orchestrator.records import (
 )
 from orchestrator.store import Store
 
-HOSTS = SMALL_HOSTS.replace(
-    "runner}",
-    'runner, accounts_people: "{{ read from people.yml }}", firewall_flows: "{{ read }}", '
-    'firewall_hosts: "{{ read }}"}',
-)
 NOW = datetime(2026, 11, 26, 5, 0, tzinfo=UTC)
 NIGHT = timedelta(days=1)
 FINDING = Finding(
@@ -240,10 +234,7 @@ def test_a_check_that_never_held_did_not_move(
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Environment:
-    directory = tmp_path / "small"
-    directory.mkdir()
-    (directory / "environment.yml").write_text(ENVIRONMENT)
-    (directory / "hosts.yml").write_text(HOSTS)
+    directory = write_small(tmp_path / "small")
     return load_environment(directory)
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_environment import ENVIRONMENT
-from small_environment import HOSTS as SMALL_HOSTS
+from small_environment import write_small
 
 from orchestrator.drift import third_eye
 from orchestrator.drift.cause import Cause
@@ -19,11 +18,6 @@ from orchestrator.records import RunStatus
 from orchestrator.selection import Selection
 from orchestrator.store import Store
 
-HOSTS = SMALL_HOSTS.replace(
-    "runner}",
-    'runner, accounts_people: "{{ read from people.yml }}", firewall_flows: "{{ read }}", '
-    'firewall_hosts: "{{ read }}"}',
-)
 NOW = datetime(2026, 11, 26, 5, 0, tzinfo=UTC)
 THERE: dict[str, Any] = {
     "file": {"/etc/issue": {"type": "file", "mode": "644", "content": "sha256 1"}},
@@ -35,10 +29,7 @@ WEB1 = Selection(("web1",))
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    directory = tmp_path / "small"
-    directory.mkdir()
-    (directory / "environment.yml").write_text(ENVIRONMENT)
-    (directory / "hosts.yml").write_text(HOSTS)
+    directory = write_small(tmp_path / "small")
     monkeypatch.setattr(third_eye, "connections", lambda *_: [])
     return load_environment(directory)
 
