@@ -94,6 +94,11 @@ class Catalogue:
         self.entries = sorted(known.values(), key=lambda one: (one.set, one.archive))
         return otherwise
 
+    def forget(self, name: str) -> None:
+        """Drop what is known of a repository that was removed for good."""
+        self.entries = [one for one in self.entries if one.set != name]
+        self.checks.pop(name, None)
+
     def save(self) -> None:
         """Keep it."""
         private_directory(self.file.parent.parent)

@@ -10,6 +10,7 @@ from orchestrator.environment import Environment, role_defaults
 from orchestrator.errors import PasInfraError
 from orchestrator.paths import project_root
 
+_OF_CLIENT = "client-"
 _TARGETS, _AGE = "backup_target_hosts", "backup_source_max_age_hours"
 
 
@@ -34,16 +35,26 @@ class Repository:
     def __str__(self) -> str:
         return f"{self.host}/{self.name}"
 
+    @property
+    def client(self) -> str:
+        """Whose own data it holds; "" for a data set of the host."""
+        return self.name.removeprefix(_OF_CLIENT) if self.name.startswith(_OF_CLIENT) else ""
+
 
 def declared_repositories(environment: Environment) -> tuple[Repository, ...]:
     """What data_sets.yml and clients.yml come to."""
     return (
         *(Repository(one.host, one.name, one.title, one.paths) for one in environment.data_sets),
         *(
-            Repository(one.host, f"client-{one.name}", one.title, (f"/srv/clients/{one.name}",))
+            Repository(one.host, name_for(one.name), one.title, (f"/srv/clients/{one.name}",))
             for one in environment.clients
         ),
     )
+
+
+def name_for(client: str) -> str:
+    """What the repository of a client is called; no data set may be called so."""
+    return f"{_OF_CLIENT}{client}"
 
 
 def repositories(environment: Environment, hosts: Iterable[str] = ()) -> tuple[Repository, ...]:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from orchestrator.backup.escrow import kept_key
+from orchestrator.backup.escrow import PASSPHRASE as BACKUPS
+from orchestrator.clients.backups import ClientBackups
 from orchestrator.clients.journal import Journal
 from orchestrator.clients.volumes import VOLUMES, volume_group
 from orchestrator.engine import (
@@ -26,7 +27,7 @@ from orchestrator.engine import (
 from orchestrator.environment import Client, Environment
 from orchestrator.errors import Incomplete, PasInfraError
 from orchestrator.keys.header_copies import HeaderCopy, copies_of, opens
-from orchestrator.keys.key_store import ClientKey, KeyStore, erase
+from orchestrator.keys.key_store import KeyStore, erase
 from orchestrator.keys.safe_copies import SafeCopy, copies_in, with_key_of
 from orchestrator.paths import project_root
 from orchestrator.records import TaskResult, TaskStatus
@@ -40,6 +41,7 @@ SENTENCES = {
     "volume": "the volume of {client} has no key and no header any more",
     "key": "the key of {client} is destroyed, and the former store key with it",
     "copies": "the copies of the header of {client} are destroyed",
+    "backups": "no key of the backups of {client} is left, and they are removed",
     "rest": "nothing of {client} is left on the host",
 }
 _OVERWRITING = 48 * 3600.0  # seconds that a whole volume may take to be written over
@@ -48,6 +50,7 @@ _PASSPHRASES = (
     "installation_former_passphrase",
     "encryption_escrow_passphrase",
     "clients_key_store_passphrase",
+    BACKUPS,
     "pki_authority_passphrase",
 )
 
@@ -93,6 +96,8 @@ class Erasure:
                 "same command again",
             )
         copies = self._copies(str(volume.get("uuid", "")))
+        wrapping = self.store.for_backups(self.client.name)
+        since = [key.since or key.made for key in (known, wrapping) if key]
         facts = [
             {
                 "file": str(copy.file),
@@ -105,10 +110,11 @@ class Erasure:
             "group": group,
             "volume": volume,
             "key_made": known.made if known else None,
-            "keys_since": (known.since or known.made) if known else None,
+            "keys_since": min(since, default=None),
             "generation": self.store.generation,
             "copies": facts,
-            "safe_copies": [asdict(one) for one in self._safe_copies(known, self.store.generation)],
+            "safe_copies": [asdict(one) for one in self._safe_copies(min(since, default=None))],
+            "backups": self._backups.look(),
         }
 
     def to_be_destroyed(self, found: Mapping[str, Any], *, overwrite: bool) -> str:
@@ -122,6 +128,12 @@ class Erasure:
         lines += [f"  the copy of its header {copy['file']}" for copy in found["copies"]]
         if found["key_made"]:
             lines.append(f"  the key of {found['key_made']} in the key store")
+        if backups := found.get("backups"):
+            lines.append(
+                f"  the backups {backups['repository']} on {backups['target']}, "
+                f"{backups['size'] / 1e9:.1f} GB, {backups['copies']} copies of them there, and "
+                f"their key, on {self.client.host} and in escrow"
+            )
         lines += [
             f"  by your own hand: copy {copy['number']} of the key store, in {copy['place']}"
             for copy in found.get("safe_copies", ())
@@ -171,13 +183,19 @@ class Erasure:
             erase(copy.file)
         self.keep("copies", tried=len(left))
 
+    def destroy_backups(self) -> None:
+        """Destroy every key of the client's backups, and remove them."""
+        if not self.journal.done("backups"):
+            found = self.journal.steps["confirmed"].get("backups", {})
+            self.keep("backups", **self._backups.destroy(found, self._every_secret()))
+
     def fate_of_safe_copies(self) -> list[dict[str, Any]]:
         """Every copy of the key store by which the key could be had, each destroyed.
 
         Raises Incomplete while one is not: nothing else is left to be done, but be certified.
         """
         confirmed = self.journal.steps["confirmed"]
-        if not confirmed["key_made"]:
+        if not confirmed["keys_since"]:
             return []
         copies = with_key_of(
             copies_in(self.store), confirmed["keys_since"], int(confirmed["generation"])
@@ -193,18 +211,6 @@ class Erasure:
                 "command again certifies it",
             )
         return [asdict(copy) for copy in copies]
-
-    def refuse_while_backups_open(self) -> None:
-        """Raises Incomplete while the key of the client's backups is kept: it reads their data."""
-        host, name = self.client.host, f"client-{self.client.name}"
-        if (file := kept_key(self.environment, host, name)) is not None:
-            raise Incomplete(
-                f"the backups of `{self.client.name}` can still be read: their key is in escrow",
-                where=file,
-                next_step=f"remove /etc/pas-infra/backup/keys/{name}.* on {host}, the repository "
-                f"{host}/{name} and root's copies of it on the backup target, then that file; the "
-                "same command again certifies it",
-            )
 
     def remove_rest(self, strategy: Strategy, progress: OnProgress) -> PlayOutcome:
         """Remove account, slice, services and directory, and the note of the header on the host."""
@@ -247,15 +253,19 @@ class Erasure:
             return []
         return copies_of(self.environment, self.client.host, uuid)
 
-    def _safe_copies(self, known: ClientKey | None, generation: int) -> list[SafeCopy]:
-        if not known:
+    def _safe_copies(self, since: str | None) -> list[SafeCopy]:
+        if since is None:
             return []
-        return with_key_of(copies_in(self.store), known.since or known.made, generation)
+        return with_key_of(copies_in(self.store), since, self.store.generation)
+
+    @property
+    def _backups(self) -> ClientBackups:
+        return ClientBackups(self.environment, self.client)
 
     def _every_secret(self) -> list[str]:
-        """The keys of the other clients, and every declared passphrase of the host."""
+        """What the key store has of others, and every declared passphrase of the host."""
         declared = secrets(self.environment, self.client.host, _PASSPHRASES).values()
-        others = [key for one in self.store.keys().values() for key in one.words]
+        others = [key for one in self.store.contents().values() for key in one.words]
         return [one for one in (*declared, *others) if one]
 
     def keep(self, step: str, **facts: Any) -> None:

@@ -104,13 +104,14 @@ def offboard(
             work.destroy_key()
             interaction.stage(f"copies of the header of {name}")
             work.destroy_copies()
+            interaction.stage(f"backups of {name}")
+            work.destroy_backups()
         interaction.stage(f"what is left of {name}")
         outcome = work.remove_rest(strategy, interaction.progress)
         if outcome.status is not PlayStatus.OK:
             return Offboarded(run.id, None, outcome)
         if certified is None:
             interaction.stage("certificate")
-            work.refuse_while_backups_open()
             work.keep("rest", safe_copies=work.fate_of_safe_copies())
             certified = issue(environment, work.journal, record_sums(run.store, work.journal.runs))
             return Offboarded(run.id, certified, outcome)

@@ -25,6 +25,7 @@ from orchestrator.store.private import keep_names, private_directory, replace_pr
 _PASSPHRASE = "clients_key_store_passphrase"  # noqa: S105 - the name of a variable
 _KEY_BYTES = 64
 _FILE = re.compile(r"(?P<number>[0-9]+)[.]keys?")
+_OF_BACKUPS = "backups:"  # how the name of a second key begins; no client's has a colon
 _GONE = ".gone"  # how the name ends of what is being erased
 _LEAST_LETTERS = 32  # of the passphrase
 
@@ -73,10 +74,16 @@ class KeyStore:
         return (self._key(current), self._keys(current)) if current else ()
 
     def keys(self) -> Mapping[str, ClientKey]:
-        """The keys, by the names of their clients.
+        """The keys of the volumes, by the names of their clients.
 
         Raises PasInfraError when the passphrase does not open them, or they are damaged.
         """
+        return {
+            name: key for name, key in self.contents().items() if not name.startswith(_OF_BACKUPS)
+        }
+
+    def contents(self) -> Mapping[str, ClientKey]:
+        """All that there is: the keys, and under other names those that `for_backups` gives."""
         current, newest = self.generation, max(self._generations(), default=0)
         # One more than the current one is what a removal that was cut short has begun.
         if newest > current + 1:
@@ -114,7 +121,7 @@ class KeyStore:
 
         Raises PasInfraError for somebody whose volume lies elsewhere: one key is one volume's.
         """
-        found = dict(self.keys())
+        found = dict(self.contents())
         if name in found and found[name].place != place:
             raise PasInfraError(
                 f"the volume of `{name}` lies in {found[name].place}, not in {place}",
@@ -124,26 +131,32 @@ class KeyStore:
         if name in found:
             self._refuse_changing(name, found)
             return found[name]
-        made = now.isoformat(timespec="seconds")
-        found[name] = ClientKey(secrets.token_hex(_KEY_BYTES), made, place)
-        if not self.generation and not self._key(1).exists():
-            self._begin(1)
-        self._write(max(self.generation, 1), found)
-        return found[name]
+        return self._put(found, name, place, now)
+
+    def for_backups(self, name: str, now: datetime | None = None) -> ClientKey | None:
+        """What the key of a client's backups lies under in escrow: it goes when theirs goes.
+
+        Made at the time `now` where there is none; without one, None is given then.
+        """
+        found = dict(self.contents())
+        wrapping = f"{_OF_BACKUPS}{name}"
+        if wrapping in found or now is None:
+            return found.get(wrapping)
+        return self._put(found, wrapping, "escrow", now)
 
     def remove(self, name: str) -> None:
-        """Destroy a client's key: the others get another store key, and the former one is erased.
+        """Destroy a client's keys: the others get another store key, and the former one is erased.
 
         Cut short, either the former keys are all there or the next call goes on.
         """
-        found = dict(self.keys())
-        if found.pop(name, None):
+        found = dict(self.contents())
+        if [found.pop(one) for one in (name, f"{_OF_BACKUPS}{name}") if one in found]:
             self._write_anew(found)
         self._destroy_former()
 
     def begin_change(self, name: str) -> ClientKey:
         """Keep another key beside a client's, or leave the one that an earlier call has kept."""
-        found = dict(self.keys())
+        found = dict(self.contents())
         if name not in found or not found[name].next:
             self.key_of(name)
             found[name] = replace(found[name], next=secrets.token_hex(_KEY_BYTES))
@@ -152,12 +165,21 @@ class KeyStore:
 
     def end_change(self, name: str, now: datetime) -> None:
         """Let that one take the former's place, which is destroyed as by `remove`."""
-        found = dict(self.keys())
+        found = dict(self.contents())
         one = found[name]
         made = now.isoformat(timespec="seconds")
         found[name] = ClientKey(one.next, made, one.place, since=one.since or one.made)
         self._write_anew(found)
         self._destroy_former()
+
+    def _put(self, keys: dict[str, ClientKey], name: str, place: str, now: datetime) -> ClientKey:
+        """Keep a new random key beside those that there are."""
+        made = now.isoformat(timespec="seconds")
+        keys[name] = ClientKey(secrets.token_hex(_KEY_BYTES), made, place)
+        if not self.generation and not self._key(1).exists():
+            self._begin(1)
+        self._write(max(self.generation, 1), keys)
+        return keys[name]
 
     def _write_anew(self, keys: Mapping[str, ClientKey]) -> None:
         """Keep the keys under another store key; the former one is still there."""

@@ -104,7 +104,7 @@ def make_copy(environment: Environment, host: Host, to: Path, place: str) -> tup
 
 def write_copy(store: KeyStore, target: Path, place: str) -> SafeCopy:
     """Register a copy of the key store, write it, and try it with the same passphrase."""
-    keys = store.keys()
+    keys = store.contents()
     if not keys:
         raise PasInfraError(
             "the key store has no key, so there is nothing to be copied",
@@ -129,7 +129,7 @@ def write_copy(store: KeyStore, target: Path, place: str) -> SafeCopy:
     replace_private(target / _mark(copy.number), b"")
     for file in store.files:
         replace_private(target / file.name, file.read_bytes())
-    if KeyStore(target, store.passphrase).keys() != keys:
+    if KeyStore(target, store.passphrase).contents() != keys:
         raise PasInfraError(
             "the copy is not what the key store has",
             where=target,

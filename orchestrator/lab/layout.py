@@ -71,6 +71,10 @@ class LabLayout:
         """The keys of the clients whose volumes lie on one machine's disks: they go with them."""
         return self.directory / "client-keys" / name
 
+    def backup_keys(self, name: str) -> Path:
+        """The keys of one machine's backups, which are on its disks too."""
+        return self.directory / "backup-keys" / name
+
     @property
     def offboarding(self) -> Path:
         """Who was erased from the lab's disks, certified in one chain: all of it, or none.

@@ -99,8 +99,8 @@ def bring_up(
 def take_down(name: str, *, erase: bool, progress: Progress) -> None:
     """Stop everything of the lab; nothing of it runs, is mounted or configured afterwards.
 
-    The machines' disks stay for the next `up` unless `erase`, with what is in escrow of them, the
-    keys of the clients on them and who was erased from them.
+    The machines' disks stay for the next `up` unless `erase`, with what is in escrow of them and
+    of their backups, the keys of the clients on them and who was erased from them.
     """
     layout = lab_layout(name)
     require_privilege()
@@ -121,7 +121,7 @@ def take_down(name: str, *, erase: bool, progress: Progress) -> None:
         network.take_down(layout)
         nspawn.remove_control_groups(layout)
         if erase:
-            of_disks = ("machines", "saved", "escrow", "client-keys", "offboarding")
+            of_disks = ("machines", "saved", "escrow", "client-keys", "backup-keys", "offboarding")
             dropped = [layout.directory / name for name in of_disks]
             run(["rm", "-rf", *dropped], privileged=True)
 
@@ -140,7 +140,7 @@ def reset(lab: Lab, name: str, machines: Sequence[Machine], *, progress: Progres
         for machine in machines:
             # Its disk is thrown away: there is nothing to shut down in order.
             stop_processes(machine_processes(layout, machine.name), patience=0)
-            of_disks = (layout.machine, layout.escrow, layout.client_keys)
+            of_disks = (layout.machine, layout.escrow, layout.client_keys, layout.backup_keys)
             dropped = [place(machine.name) for place in of_disks]
             run(["rm", "-rf", *dropped, layout.offboarding], privileged=True)
         _bring_up(layout, lab, machines, progress)

@@ -21,8 +21,10 @@ from orchestrator.backup.restore_test import Tested as Trial
 from orchestrator.backup.restore_test import TestedSet as Trialled
 from orchestrator.backup.restore_test import duration
 from orchestrator.backup.status import Held
+from orchestrator.environment.vault import decrypt
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
+from orchestrator.keys.key_store import KeyStore
 from orchestrator.paths import project_root
 
 NOW = datetime(2026, 3, 15, 6, 0, tzinfo=UTC)
@@ -121,7 +123,8 @@ def test_a_restore_of_which_nothing_was_compared_proves_nothing(tmp_path: Path) 
 
 
 def test_a_key_in_escrow_is_never_replaced(tmp_path: Path) -> None:
-    escrow = Escrow(tmp_path / "store/backup-keys", b"w" * 32)
+    clients = KeyStore(tmp_path / "store/client-keys", "c" * 32)
+    escrow = Escrow(tmp_path / "store/backup-keys", b"w" * 32, clients)
     key = {"key": "BORG_KEY 1", "passphrase": "p"}
     with pytest.raises(PasInfraError, match="not in escrow"):
         escrow.get(SYSTEM)
@@ -130,9 +133,41 @@ def test_a_key_in_escrow_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(PasInfraError, match="another key"):
         escrow.put(SYSTEM, {**key, "key": "BORG_KEY 2"})
     assert escrow.get(SYSTEM) == key
-    assert "BORG_KEY" not in next(escrow.directory.iterdir()).read_text()
+    assert "BORG_KEY" not in (escrow.directory / "rbx7/system.key").read_text()
     with pytest.raises(PasInfraError):
-        Escrow(escrow.directory, b"x" * 32).get(SYSTEM)
+        Escrow(escrow.directory, b"x" * 32, clients).get(SYSTEM)
+    assert clients.contents() == {}
+
+
+def test_the_key_of_a_clients_backups_goes_with_the_client(tmp_path: Path) -> None:
+    clients = KeyStore(tmp_path / "client-keys", "c" * 32)
+    escrow = Escrow(tmp_path / "backup-keys", b"w" * 32, clients)
+    alpha, beta = (Repository("rbx7", f"client-{name}", "", ()) for name in ("alpha", "beta"))
+    for one in (alpha, beta):
+        escrow.put(one, {"key": f"BORG_KEY {one}", "passphrase": "p"})
+    assert (alpha.client, SYSTEM.client) == ("alpha", "")
+    # No client has a volume of that.
+    assert clients.keys() == {}
+    before = [key.key for key in clients.contents().values()]
+    assert escrow.get(alpha)["key"] == "BORG_KEY rbx7/client-alpha"
+    clients.remove("alpha")
+    with pytest.raises(PasInfraError, match="nothing that opens the key of rbx7/client-alpha"):
+        escrow.get(alpha)
+    assert escrow.get(beta)["key"] == "BORG_KEY rbx7/client-beta"
+    content = (tmp_path / "backup-keys/rbx7/client-alpha.key").read_text()
+    left = [*(key.key for key in clients.contents().values()), "w" * 32, "c" * 32]
+    assert len(left) == 3
+    for words in left:
+        with pytest.raises(PasInfraError):
+            decrypt(content, words.encode())
+    assert any(decrypts(content, words) for words in before)
+
+
+def decrypts(content: str, words: str) -> bool:
+    try:
+        return bool(decrypt(content, words.encode()))
+    except PasInfraError:
+        return False
 
 
 def test_an_archive_that_has_gone_is_a_finding() -> None:

@@ -46,6 +46,19 @@ def test_nobody_has_a_key_at_first(store: KeyStore) -> None:
         store.key_of("alpha")
 
 
+def test_what_wraps_the_key_of_backups_goes_with_the_clients_own(store: KeyStore) -> None:
+    assert store.for_backups("alpha") is None
+    wrapping = store.for_backups("alpha", NOW)
+    store.add("alpha", PLACE, NOW)
+    assert store.for_backups("alpha", NOW.replace(year=2027)) == wrapping
+    assert set(store.keys()) == {"alpha"}
+    store.begin_change("alpha")
+    store.end_change("alpha", NOW)
+    assert store.for_backups("alpha") == wrapping
+    store.remove("alpha")
+    assert store.contents() == {}
+
+
 def test_its_files_are_private_and_hold_nothing_in_clear(tmp_path: Path) -> None:
     key = KeyStore(tmp_path / "keys", WORDS).add("alpha", PLACE, NOW).key
     for file in (tmp_path / "keys").iterdir():

@@ -52,6 +52,12 @@ def environment_in(directory: Path) -> Environment:
     return cast("Environment", made)
 
 
+BACKUPS = {
+    "repository": "rbx7/client-alpha", "target": "sysfab", "keys_there": 2, "in_escrow": True,
+    "archives": 31, "size": 3_200_000_000, "copies": 35,
+}  # fmt: skip
+
+
 def journal_in(
     directory: Path, name: str = "alpha", *, whole: bool = False, volume: bool = True
 ) -> Journal:
@@ -59,11 +65,13 @@ def journal_in(
     journal.keep(
         "confirmed", AT, 7, volume=VOLUME if volume else {}, key_made=AT if volume else None,
         copies=[COPY] if volume else [], generation=3, group="system", overwrite=whole,
+        backups=BACKUPS if volume else {},
     )  # fmt: skip
     if volume:
         journal.keep("volume", AT, 7, proof=["slots", "header"], overwritten=2**25, whole=whole)
     journal.keep("key", AT, 8, generation=4)
     journal.keep("copies", AT, 8, tried=7)
+    journal.keep("backups", AT, 8, **({"tried": 9} if volume else {}))
     journal.keep("rest", AT, 9, safe_copies=[SAFE] if volume else [])
     return journal
 
@@ -141,6 +149,10 @@ def test_a_certificate_says_what_became_of_each_copy(tmp_path: Path) -> None:
         "administration : le coffre du siège",
         "selon la déclaration de bdurand",
         "27/11/2026 à 03:00:00 (CET)",
+        "rbx7/client-alpha</code> sur sysfab, 31 sauvegarde(s), 3,2 Go",
+        "35 sur sysfab",
+        "sur rbx7 (2 fichiers)",
+        "chacun des 9 secrets qui existent",
     ):
         assert str(words) in page, words
     assert "réécriture complète" not in page
@@ -149,6 +161,7 @@ def test_a_certificate_says_what_became_of_each_copy(tmp_path: Path) -> None:
     assert "Aucun espace de stockage" in nothing
     assert "ouvre plus rien" not in nothing
     assert "noyau" not in nothing
+    assert "auvegardes" not in nothing
 
 
 def test_certificates_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

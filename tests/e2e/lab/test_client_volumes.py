@@ -26,6 +26,9 @@ from orchestrator.paths import project_root
 pytestmark = pytest.mark.full
 
 KEYS = "client-keys/rbx7"
+BACKED_UP = "/etc/pas-infra/backup/keys/client-alpha"
+# The account by which the target comes, and what sshd lets it do.
+BACKUP_ROLES = ("backup_target", "accounts", "ssh", "backup_source")
 YESTERDAY = (date.today() - timedelta(days=1)).isoformat()
 GROUP = """
 set -eu
@@ -180,6 +183,19 @@ def test_a_volume_grows_and_its_key_changes_while_it_is_used(server: Server) -> 
     assert server.root("rbx7", "sha256sum /srv/clients/alpha/data") == before
 
 
+def test_their_data_is_backed_up_under_a_key_of_their_own(server: Server) -> None:
+    server.lab.do("up", "sysfab")
+    roles = [word for role in BACKUP_ROLES for word in ("--role", role)]
+    both = ("--limit", "rbx7,sysfab", "--confirm-timeout", "300")
+    server.pas_infra("apply", "--yes", *roles, *both)
+    for name in ("alpha", "beta"):
+        server.pas_infra("backup", "run", "--set", f"rbx7/client-{name}")
+    restored = ("--path", "/srv/clients/alpha/data", "--to", "/var/tmp/back")  # noqa: S108
+    server.pas_infra("backup", "restore", "rbx7/client-alpha", "--escrow", *restored)
+    server.root("rbx7", "cmp /srv/clients/alpha/data /var/tmp/back/srv/clients/alpha/data")
+    server.root("rbx7", "rm -r /var/tmp/back")
+
+
 def test_after_a_start_they_are_closed_until_somebody_opens_them(server: Server) -> None:
     subprocess.run([*SUDO, "kill", "-9", str(server.lab.running()["rbx7"])], check=True)
     server.lab.do("up", "rbx7", "--backend", "qemu")
@@ -206,6 +222,7 @@ def test_nobody_is_offboarded_early_or_by_mistake(server: Server) -> None:
     server.declare("alpha", contract_ended=YESTERDAY)
     mistyped = server.pas_infra("client", "offboard", "alpha", "--confirm", "beta", code=130)
     assert "/dev/system/client_alpha" in mistyped.stderr
+    assert "the backups rbx7/client-alpha on sysfab" in mistyped.stderr
     assert "nothing was changed" in mistyped.stderr
     nobody = server.pas_infra("client", "offboard", "alpha", code=130)
     assert "nobody confirmed" in nobody.stderr
@@ -217,6 +234,10 @@ def test_a_client_is_offboarded_though_it_is_killed(server: Server, tmp_path: Pa
     # What somebody may have copied before: all that the control node keeps.
     shutil.copytree(server.lab.directory / KEYS, tmp_path / "client-keys")
     shutil.copytree(server.lab.directory / "escrow", tmp_path / "escrow")
+    shutil.copytree(server.lab.directory / "backup-keys", tmp_path / "backup-keys")
+    of_backups = server.root("rbx7", f"cat {BACKED_UP}.passphrase").strip()
+    borg_key = server.root("rbx7", f"tail -1 {BACKED_UP}.key").strip()
+    assert set(server.holders("rbx7", of_backups)) == {f"{BACKED_UP}.passphrase"}
     for after in (6.0, 10.0, 16.0, 24.0):
         killed = server.start("client", "offboard", "alpha", "--confirm", "alpha")
         time.sleep(after)
@@ -227,6 +248,7 @@ def test_a_client_is_offboarded_though_it_is_killed(server: Server, tmp_path: Pa
     page = html.read_text()
     assert "Coopérative Alpha" in page
     assert "ouvrait 1 des 1 copies" in page
+    assert "rbx7/client-alpha" in page
     again = server.pas_infra("client", "offboard", "alpha")
     assert again.stdout == done.stdout
     assert html.read_text() == page
@@ -244,19 +266,31 @@ def test_a_client_is_offboarded_though_it_is_killed(server: Server, tmp_path: Pa
     assert "the offboarding of a client `alpha` was confirmed" in refused.stderr
     server.undeclare("alpha")
     server.pas_infra("verify", "--role", "clients", "--role", "encryption", "--limit", "rbx7")
+    kept = server.root("sysfab", "ls -d /srv/backup/rbx7/client-* /srv/backup-kept/rbx7/*/client-*")
+    assert "client-beta" in kept
+    assert "client-alpha" not in kept
+    for host, secret in (("rbx7", of_backups), ("rbx7", borg_key), ("sysfab", borg_key)):
+        assert server.holders(host, secret) == []
     search(server, tmp_path, key, stays)
+    server.pas_infra("backup", "list", "rbx7/client-beta")
 
 
 def search(server: Server, copies: Path, key: str, stays: str) -> None:
     """The destroyed key is nowhere, with every password that still exists in hand."""
     clear = [
         words
-        for name in ("escrow-passphrase", "client-keys-passphrase", "pki-passphrase")
+        for name in (
+            "escrow-passphrase",
+            "client-keys-passphrase",
+            "pki-passphrase",
+            "backup-keys-passphrase",
+        )
         if (words := (server.lab.directory / name).read_text().strip())
     ]
     (current,) = (server.lab.directory / KEYS).glob("*.key")
     passwords = [*clear, stays, decrypt(current.read_text(), clear[1].encode())]
-    kept = [server.lab.directory / name for name in ("client-keys", "offboarding", "escrow")]
+    of_lab = ("client-keys", "offboarding", "escrow", "backup-keys")
+    kept = [server.lab.directory / name for name in of_lab]
     places = [copies, STATE / "pas-infra/environments/lab", *kept, server.environment]
     opened = 0
     for file in (one for place in places for one in place.rglob("*") if one.is_file()):
@@ -276,7 +310,11 @@ def search(server: Server, copies: Path, key: str, stays: str) -> None:
                 wanted = file.parent.parent.parent == copies and opens(header, key)
                 # Of whom is gone, an old copy of the header: only the destroyed key would open it.
                 assert not wanted or not any(opens(header, one) for one in passwords), file
-    assert opened >= 4
+    assert opened >= 5
+    former = (copies / "backup-keys/rbx7/client-alpha.key").read_text()
+    for password in passwords:
+        with pytest.raises(PasInfraError):
+            decrypt(former, password.encode())
     history = subprocess.run(
         ["git", "-C", project_root(), "log", "--all", "--patch"],
         capture_output=True, text=True, errors="replace", check=True,

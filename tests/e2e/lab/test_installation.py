@@ -39,6 +39,13 @@ for part in 2:esp 3:boot 4:system; do
         sudo mdadm --quiet "$array" --re-add "$disk${part%:*}"
 done
 """
+MOUNT_BOOT = """
+set -eu
+command -v mdadm > /dev/null || sudo apt-get install -qq --yes mdadm > /dev/null
+[ -e /dev/disk/by-id/md-name-rbx7:boot ] || sudo mdadm --quiet --assemble --scan --run || :
+sudo udevadm settle
+sudo mount -o ro /dev/disk/by-id/md-name-rbx7:boot /mnt
+"""
 WRITE = """
 set -eu
 for place in {places}; do
@@ -309,6 +316,20 @@ def test_one_disk_is_enough_and_the_other_comes_back(server: Server) -> None:
     server.start_from_disks("RBX7-B")
     server.unlock()
     assert server.lab.on("rbx7", "cat /srv/alone").strip() == "written without the other"
+
+
+def test_what_holds_something_is_destroyed_only_when_that_is_said(server: Server) -> None:
+    """A server that has run, in its rescue system, with one of its file systems mounted."""
+    server.lab.do("down")
+    server.lab.do("up", "rbx7", "--boot", "rescue", "--env", str(server.environment))
+    server.lab.on("rbx7", MOUNT_BOOT)
+    refused = server.pas_infra("install", "rbx7", "--confirm", "rbx7").expect(1)
+    assert "mounted at /mnt" in refused.stderr
+    assert server.lab.on("rbx7", "ls /mnt/grub/grub.cfg")
+    server.pas_infra("install", "rbx7", "--wipe", "--confirm", "rbx7").expect(0)
+    server.start_from_disks()
+    server.unlock()
+    assert server.lab.on("rbx7", "ls /srv").split() == []
 
 
 def volume_of_alpha(server: Server) -> str:

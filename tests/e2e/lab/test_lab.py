@@ -55,7 +55,10 @@ def test_machine_with_another_host_key_is_refused_and_reset_makes_it_anew(lab: L
     assert "NOT reached" in lab.do("status", code=4).stdout
 
     layout = LabLayout(lab.name, lab.directory)
-    of_disks = [layout.client_keys("sysfab"), layout.escrow("sysfab"), layout.offboarding]
+    of_disks = [
+        *(place("sysfab") for place in (layout.client_keys, layout.escrow, layout.backup_keys)),
+        layout.offboarding,
+    ]
     stays = [layout.client_keys("rbx7"), layout.escrow("rbx7")]
     for place in (*of_disks, *stays):
         place.mkdir(parents=True, exist_ok=True)
