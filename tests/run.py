@@ -15,7 +15,7 @@ from pathlib import Path
 from orchestrator.engine import Strategy, default_strategy, strategy_variables
 
 ROOT = Path(__file__).parent.parent
-PYTEST = (sys.executable, "-m", "pytest", "-q", "--durations=5")
+PYTEST = (sys.executable, "-m", "pytest", "-q", "--durations=25", "--durations-min=20")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.backup.entries import catalogue_of
 from orchestrator.backup.escrow import escrow_of
 from orchestrator.backup.repositories import Line, Repository, lines_to
 from orchestrator.backup.session import Tell, work
@@ -61,6 +62,10 @@ def restore(
         request: dict[str, Any] = {
             "what": "restore", "name": one.name, "to": to, "archive": archive,
             "paths": list(paths), "overwrite": overwrite,
+            "known": {
+                entry.archive: entry.id
+                for entry in catalogue_of(environment, one.host).of(one.name)
+            },
         }  # fmt: skip
         line = lines_to(environment, [one.host])[one.host]
         if from_escrow:

@@ -42,9 +42,10 @@ def run(environment: Environment, chosen: Iterable[Repository], tell: Tell) -> R
             by_name = {one.name: one for one in group}
             names = list(by_name)
             escrow = escrow_of(environment, host)
-            for name, key in work(lines[host], {"what": "keys", "names": names}, tell)[
-                "keys"
-            ].items():
+            # A host that was built anew has its own keys again.
+            given = escrow.all_of(by_name.values())
+            asked = {"what": "keys", "names": names, "given": given}
+            for name, key in work(lines[host], asked, tell)["keys"].items():
                 escrow.put(by_name[name], key)
             request = {"what": "backup", "names": names, "escrowed": names}
             said = work(lines[host], request, tell)["archives"]

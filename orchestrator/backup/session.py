@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,15 +25,19 @@ def work(line: Line, request: Mapping[str, object], tell: Tell) -> dict[str, Any
     source, target = line.source.host, line.target.host
     coming: dict[str, str] = {}
     come = threading.Thread(target=_come, args=(line, coming))
-    with subprocess.Popen(
-        [*line.source.ssh_batch, _PROGRAM],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="surrogateescape",
-    ) as process:
-        assert process.stdin and process.stdout and process.stderr  # noqa: PT018, S101 - for mypy
+    # Nobody reads its errors before it has ended: a pipe would be full sometime.
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as complaints,
+        subprocess.Popen(
+            [*line.source.ssh_batch, _PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            encoding="utf-8",
+            errors="surrogateescape",
+        ) as process,
+    ):
+        assert process.stdin and process.stdout  # noqa: PT018, S101 - for mypy
         process.stdin.write(json.dumps(dict(request)))
         process.stdin.close()
         answer: dict[str, Any] | None = None
@@ -44,8 +49,9 @@ def work(line: Line, request: Mapping[str, object], tell: Tell) -> dict[str, Any
                 tell(printable(str(said["progress"])))
             else:
                 answer = said
-        errors = process.stderr.read().strip().splitlines()
         code = process.wait()
+        complaints.seek(0)
+        errors = complaints.read().strip().splitlines()
     if come.ident is not None:
         come.join()
     if answer is None:

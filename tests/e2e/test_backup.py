@@ -1,10 +1,11 @@
-"""Backups against an attacker who is root on the source, with everything that lies there."""
+"""Backups against an attacker who is root on the source, and of a source that is built anew."""
 
 import json
 
-from e2e.bench import Bench
+from e2e.bench import STATE, Bench
 
-SET = "rbx7/client-alpha"
+SET, ANOTHER = "rbx7/client-alpha", "rbx7/client-beta"
+OF_ANOTHER = "/etc/pas-infra/backup/keys/client-beta.* /var/lib/pas-infra/backup/*/client-beta*"
 PLACE = "/usr/local/lib/pas-infra/backup"
 # From now on, whenever the target comes: all that borg can do to the archives, with the key.
 POISON = """
@@ -45,7 +46,34 @@ def test_root_on_the_source_destroys_no_backup(hardened: Bench) -> None:
     assert said.split()[0] == content
     # What is there is not written over.
     hardened.pas_infra(*restore, code=1)
-    hardened.pas_infra("apply", "--yes", "--role", "backup_source", "--limit", "rbx7")
+    hardened.pas_infra("apply", "--yes", "--role", "backup_source", "--limit", "rbx7", code=0)
     hardened.on("rbx7", f"! grep -q poisoned {PLACE}/jobs.py")
     hardened.on("rbx7", "rm -r /var/tmp/back /srv/clients/alpha/data")
+    hardened.hosts = "hardened"
+
+
+def test_a_source_that_was_built_anew_has_its_keys_again(hardened: Bench) -> None:
+    hardened.hosts = None
+    hardened.on("rbx7", "mkdir -p /srv/clients/beta; echo written > /srv/clients/beta/data")
+    hardened.pas_infra("backup", "run", "--set", ANOTHER, code=0)
+    hardened.on("rbx7", f"rm -rf {OF_ANOTHER}")
+    hardened.pas_infra("backup", "run", "--set", ANOTHER, code=0)
+    first, second = hardened.pas_infra("backup", "list", ANOTHER, "--json", code=0).json
+    assert not first["fault"] + second["fault"]
+    # An archive under the name of one that was made otherwise.
+    catalogue = STATE / "pas-infra/environments/lab/backup/rbx7.json"
+    known = catalogue.read_text()
+    identity = next(
+        entry["id"]
+        for entry in json.loads(known)["entries"]
+        if entry["archive"] == second["archive"]
+    )
+    catalogue.write_text(known.replace(identity, "0" * 64))
+    restore = ("backup", "restore", ANOTHER, "--to", "/var/tmp/again")  # noqa: S108
+    refused = hardened.pas_infra(*restore, code=1)
+    assert "is another archive than was made under this name" in refused.stderr
+    catalogue.write_text(known)
+    hardened.pas_infra(*restore, code=0)
+    hardened.on("rbx7", "cmp /srv/clients/beta/data /var/tmp/again/srv/clients/beta/data")
+    hardened.on("rbx7", "rm -r /var/tmp/again /srv/clients/beta/data")
     hardened.hosts = "hardened"

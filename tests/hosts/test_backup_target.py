@@ -71,7 +71,17 @@ def served(answers: Answers, sources: Sources) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.pas("7.5.1")
 def test_backups_are_fetched_daily(answers: Answers, sources: Sources) -> None:
-    """Each source is fetched by a timer that runs every day, also after a time without power."""
+    """Each source is fetched by a timer that runs every day, also after a time without power.
+
+    Nobody else is.
+    """
+    links = answers(
+        "cd /etc/systemd/system/timers.target.wants && ls -d pas-infra-backup@*.timer || :"
+    )
+    fetched = {
+        link.removeprefix("pas-infra-backup@").removesuffix(".timer") for link in links.split()
+    }
+    assert fetched == set(sources), f"fetched are {sorted(fetched)}"
     for source in sources:
         timer = f"pas-infra-backup@{source}.timer"
         shown = answers(f"systemctl show -p ActiveState,UnitFileState,Persistent {timer}").split()

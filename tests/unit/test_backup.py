@@ -1,7 +1,9 @@
 """Backups, as far as no host is needed: what is a finding, what is kept, what is compared."""
 
+import errno
 import json
 import os
+import shutil
 import sys
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -218,6 +220,57 @@ def test_a_tree_is_recorded_and_compared(manifest: ModuleType, tree: Path, tmp_p
     assert manifest.unsteady(again) == []
 
 
+def test_nobody_nests_directories_too_deep(manifest: ModuleType, tmp_path: Path) -> None:
+    deep = tmp_path
+    for _ in range(1500):
+        deep /= "d"
+        deep.mkdir()
+    assert str(deep) in manifest.record(manifest.walk([str(tmp_path)], []), {})
+    while deep != tmp_path:
+        deep.rmdir()
+        deep = deep.parent
+
+
+MEANWHILE = {
+    "removed": lambda file: None,
+    "a pipe": os.mkfifo,
+    "a link": lambda file: file.symlink_to("/etc/passwd"),
+    "a directory": lambda file: file.mkdir(),
+}
+
+
+@pytest.mark.parametrize("into", MEANWHILE.values(), ids=MEANWHILE)
+def test_what_becomes_something_else_meanwhile_is_left_out(
+    manifest: ModuleType, tree: Path, into: Any
+) -> None:
+    found = list(manifest.walk([str(tree)], []))
+    (tree / "file").unlink()
+    into(tree / "file")
+    (tree / "link").unlink()
+    shutil.rmtree(tree / "sub")
+    recorded = manifest.record(found, {})
+    assert not {f"{tree}/file", f"{tree}/link", f"{tree}/sub/again"} & set(recorded)
+    assert f"{tree}/fifo" in recorded
+    assert f"{tree}/sub" in manifest.unsteady(recorded)
+    # Also while a directory is being looked at.
+    walking = manifest.walk([str(tree)], [])
+    next(walking)
+    shutil.rmtree(tree)
+    assert list(walking) == []
+
+
+def test_a_disk_that_fails_is_not_passed_over(
+    manifest: ModuleType, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    found = list(manifest.walk([str(tree)], []))
+    monkeypatch.setattr(manifest.hashlib, "file_digest", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        manifest.record(found, {})
+
+
 CHANGES = {
     "content": (lambda root: (root / "file").write_text("two"), "hash is"),
     "mode": (lambda root: (root / "sub").chmod(0o700), "mode is"),
@@ -290,7 +343,10 @@ def test_a_clock_that_jumps_removes_no_copy(keep: ModuleType, tmp_path: Path) ->
     names = [f"2026-03-{day:02d}T010000Z" for day in range(1, 8)] + ["2099-01-01T010000Z"]
     for name in [*names, "2026-03-07T020000Z"]:
         (tmp_path / name).mkdir()
-    keep.forget(tmp_path, 3)
+    keep.forget(tmp_path, 3, "2026-03-07T030000Z")
     assert sorted(each.name for each in tmp_path.iterdir()) == [
         "2026-03-06T010000Z", "2026-03-07T010000Z", "2026-03-07T020000Z", "2099-01-01T010000Z"
     ]  # fmt: skip
+    # Of three days with the one that is coming, two are left before it is made.
+    keep.forget(tmp_path, 3, "2026-03-08T010000Z")
+    assert min(each.name for each in tmp_path.iterdir()) == "2026-03-07T010000Z"

@@ -36,8 +36,9 @@ def main() -> int:
         elif what == ["dismiss"]:
             dismiss(place)
         else:
+            # Before it: where the disk is full, there is room again.
+            forget(kept, int(asked["days"]), datetime.now(UTC).strftime(_MOMENT))
             keep(place, kept, asked["repositories"])
-            forget(kept, int(asked["days"]))
     return 0
 
 
@@ -92,10 +93,13 @@ def same(former: Path, found: os.stat_result) -> bool:
     return (there.st_size, there.st_mtime_ns) == (found.st_size, found.st_mtime_ns)
 
 
-def forget(kept: Path, days: int) -> None:
-    """Remove copies beyond the last so many days that have one: a clock that jumps removes none."""
+def forget(kept: Path, days: int, coming: str) -> None:
+    """Remove copies beyond the last so many days that have one, with the one that is to be made.
+
+    Only days with a copy count: a clock that jumps removes none.
+    """
     copies = sorted(one for one in kept.iterdir() if one.name != UNFINISHED)
-    last = sorted({one.name[:10] for one in copies})[-days:]
+    last = sorted({one.name[:10] for one in copies} | {coming[:10]})[-days:]
     for one in copies:
         if one.name[:10] not in last:
             shutil.rmtree(one)

@@ -88,6 +88,18 @@ def recalled(one: Repository, place: str) -> Iterator[Repository]:
         yield Repository(one.name, url, one.key, one.passphrase, Path(private), moved=True)
 
 
+def take(one: Repository, key: str, passphrase: str) -> None:
+    """Keep a key from the escrow as this host's own, unless there is one."""
+    if one.has_key:
+        return
+    for file, content in ((one.passphrase, passphrase), (one.key, key)):
+        beside = file.with_name(f".{file.name}.new")
+        beside.unlink(missing_ok=True)
+        beside.touch(mode=0o600)
+        beside.write_text(content)
+        beside.rename(file)
+
+
 def begin(offers: Offers, one: Repository) -> None:
     """Make the repository with a key of its own, unless it is there."""
     if one.has_key:

@@ -20,6 +20,7 @@ from offers import NotOffered, Offers
 
 Said = dict[str, Any]
 SANDBOX = STATE / "restored"
+UNITS = Path("/etc/systemd/system")
 
 
 @dataclass
@@ -42,12 +43,21 @@ class Work:
         return archives.repository(self.declared["place"], name)
 
 
-def keys(work: Work, names: list[str] | None = None) -> Said:
-    """Begin what has not begun, and give out what opens it: for the escrow, over SSH alone."""
+def keys(
+    work: Work,
+    names: list[str] | None = None,
+    given: Mapping[str, Mapping[str, str]] | None = None,
+) -> Said:
+    """Begin what has not begun, and give out what opens it: for the escrow, over SSH alone.
+
+    Of those in escrow that are `given` a host that was built anew takes its own again.
+    """
     found = {}
     for one in work.sets(names):
         there = work.repository(one["name"])
         work.tell(f"key of {there.name}")
+        if given and there.name in given:
+            archives.take(there, **given[there.name])
         archives.begin(work.offers, there)
         found[there.name] = {
             "key": there.key.read_text(), "passphrase": there.passphrase.read_text()
@@ -78,6 +88,11 @@ def _archive(work: Work, one: Mapping[str, Any]) -> Said:
         raise Refused("its repository has not begun: pas-infra backup run begins it")
     if not (archives.KEYS / f"{there.name}.escrowed").exists():
         raise Refused("its key is not in escrow: pas-infra backup run puts it there")
+    for path in one["paths"]:
+        # A volume that nobody has opened yet is no client without data.
+        unit = UNITS / f"{path.strip('/').replace('/', '-')}.mount"
+        if unit.exists() and not Path(path).is_mount():
+            raise Refused(f"{path} is not mounted: pas-infra unlock opens it")
     started = time.time()
     work.tell(f"{there.name}: reading")
     place = STATE / "manifests"
@@ -176,12 +191,23 @@ def restore(
     archive: str | None = None,
     paths: list[str] | None = None,
     overwrite: bool = False,  # noqa: FBT001, FBT002 - a word of a request
+    known: Mapping[str, str] | None = None,
     **where: Any,
 ) -> Said:
-    """Bring an archive, or some paths of it, to a directory; never over what is there, unasked."""
+    """Bring an archive, or some paths of it, to a directory; never over what is there, unasked.
+
+    `known` are the archives that were made, each with its identity: another one under its name is
+    refused, and one that nobody knows is warned of.
+    """
     work.sets([name])
     with _opened(work, name, **where) as there:
-        chosen = archive or _last(work, there)
+        chosen, doubts = archive or "", []
+        if known is not None or not archive:
+            chosen, identity = _found(work, there, archive)
+            if known and known.get(chosen, identity) != identity:
+                raise Refused(f"{chosen} is another archive than was made under this name")
+            if known is not None and chosen not in known:
+                doubts = [f"no backup is known that made {chosen}: backup status asks the source"]
         wanted = [path.strip("/") for path in paths or ()]
         held = list(_listed(work, there, chosen, wanted))
         root = Path(to)
@@ -207,7 +233,7 @@ def restore(
         )
     return {
         "archive": chosen, "to": to, "files": len(held), "size": sum(size for *_, size in held),
-        "seconds": round(time.monotonic() - started, 1), "warnings": warnings,
+        "seconds": round(time.monotonic() - started, 1), "warnings": doubts + warnings,
     }  # fmt: skip
 
 
@@ -277,11 +303,14 @@ def _opened(
         yield there
 
 
-def _last(work: Work, there: Repository) -> str:
-    printed, _ = borg(work.offers, there, ["list", "--json", "--last", "1"])
-    if not (found := json.loads(printed)["archives"]):
-        raise Refused(f"{there.name} holds no archive")
-    return str(found[0]["archive"])
+def _found(work: Work, there: Repository, archive: str | None) -> tuple[str, str]:
+    """Name and identity of an archive, or of the last one."""
+    printed, _ = borg(work.offers, there, ["list", "--json"])
+    held = json.loads(printed)["archives"]
+    for one in reversed(held):
+        if archive in (None, one["archive"]):
+            return str(one["archive"]), str(one["id"])
+    raise Refused(f"{there.name} holds no archive {archive or ''}".rstrip())
 
 
 def _listed(

@@ -1,5 +1,7 @@
 """What is to be in an archive: recorded before it is made, compared after a restore."""
 
+import contextlib
+import errno
 import fnmatch
 import hashlib
 import json
@@ -9,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+# What a path answers that somebody else has removed, or put something else into the place of.
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.EISDIR}
 Entry = dict[str, Any]
 Manifest = dict[str, Entry]
 
@@ -33,29 +37,41 @@ def walk(paths: Iterable[str], without: Iterable[str]) -> Iterator[tuple[str, os
     """
     patterns = tuple(without)
     for top in paths:
-        try:
-            found = os.lstat(top)
-        except FileNotFoundError:
-            continue
-        yield from _below(top, found, found.st_dev, patterns)
+        # Not by recursion: whoever has files here may nest them as deep as they like.
+        pending = _there([top])
+        device = pending[0][1].st_dev if pending else 0
+        while pending:
+            path, found = pending.pop()
+            if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
+                continue
+            if stat.S_IFMT(found.st_mode) in _KINDS:
+                yield path, found
+            if stat.S_ISDIR(found.st_mode) and found.st_dev == device:
+                pending += reversed(_there(_inside(path)))
 
 
-def _below(
-    path: str, found: os.stat_result, device: int, patterns: tuple[str, ...]
-) -> Iterator[tuple[str, os.stat_result]]:
-    if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns):
-        return
-    if stat.S_IFMT(found.st_mode) in _KINDS:
-        yield path, found
-    if not stat.S_ISDIR(found.st_mode) or found.st_dev != device:
-        return
-    for name in sorted(os.listdir(path)):  # noqa: PTH208 - names in no encoding
-        inside = f"{path}/{name}"
-        try:
-            there = os.lstat(inside)
-        except FileNotFoundError:
-            continue
-        yield from _below(inside, there, device, patterns)
+def _inside(directory: str) -> list[str]:
+    names: list[str] = []
+    with _passing_over_what_went():
+        names = sorted(os.listdir(directory))  # noqa: PTH208 - names in no encoding
+    return [f"{directory}/{name}" for name in names]
+
+
+def _there(paths: Iterable[str]) -> list[tuple[str, os.stat_result]]:
+    found = []
+    for path in paths:
+        with _passing_over_what_went():
+            found.append((path, os.lstat(path)))
+    return found
+
+
+@contextlib.contextmanager
+def _passing_over_what_went() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
 
 
 def record(found: Iterable[tuple[str, os.stat_result]], known: Mapping[str, Entry]) -> Manifest:
@@ -63,21 +79,17 @@ def record(found: Iterable[tuple[str, os.stat_result]], known: Mapping[str, Entr
     manifest: Manifest = {}
     first_of: dict[tuple[int, int], str] = {}
     for path, one in found:
-        entry = described(path, one)
         before = known.get(path, {})
-        if entry["kind"] == "file":
-            if "hash" in before and all(before.get(key) == entry[key] for key in _UNCHANGED):
-                entry["hash"] = before["hash"]
-            else:
-                try:
-                    entry["hash"] = hash_of(path)
-                except FileNotFoundError:
-                    continue
-            if one.st_nlink > 1:
+        with _passing_over_what_went():
+            entry = described(path, one)
+            if entry["kind"] == "file":
+                same = "hash" in before and all(before.get(key) == entry[key] for key in _UNCHANGED)
+                entry["hash"] = before["hash"] if same else hash_of(path)
+            if entry["kind"] == "file" and one.st_nlink > 1:
                 first = first_of.setdefault((one.st_dev, one.st_ino), path)
                 if first != path:
                     entry["same_as"] = first
-        manifest[path] = entry
+            manifest[path] = entry
     return manifest
 
 
@@ -112,23 +124,26 @@ def _attributes(path: str) -> dict[str, str]:
 
 
 def hash_of(path: str) -> str:
-    """The SHA-256 of a file."""
-    with Path(path).open("rb") as opened:
+    """The SHA-256 of a file; raises OSError when it is something else by now.
+
+    A pipe that somebody has put into its place would keep who opens it waiting for ever.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "no regular file any more", path)
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def unsteady(manifest: Manifest) -> list[str]:
     """What has changed or gone since it was recorded: of it the archive may hold either."""
-    changed = []
-    for path, entry in manifest.items():
-        try:
-            now = os.lstat(path)
-        except FileNotFoundError:
-            changed.append(path)
-            continue
-        if (now.st_ctime_ns, now.st_ino) != (entry["ctime"], entry["inode"]):
-            changed.append(path)
-    return changed
+    there = dict(_there(manifest))
+    return [
+        path
+        for path, entry in manifest.items()
+        if (now := there.get(path)) is None
+        or (now.st_ctime_ns, now.st_ino) != (entry["ctime"], entry["inode"])
+    ]
 
 
 def differences(manifest: Mapping[str, Entry], root: Path) -> list[str]:
