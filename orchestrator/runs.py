@@ -26,6 +26,7 @@ LOCKED_COMMANDS = (
     "client add",
     "client rotate",
     "client offboard",
+    "backup prune",
     "drift baseline",
     "drift",  # of its canary, which two at once would take from each other
 )

@@ -2,6 +2,7 @@
 
 from orchestrator.backup.check import Checked, check
 from orchestrator.backup.listing import Listed, list_archives
+from orchestrator.backup.prune import Pruned, ToDrop, prune
 from orchestrator.backup.repositories import Repository, repositories, repository_of
 from orchestrator.backup.restore import Restored, restore
 from orchestrator.backup.restore_test import Tested, restore_test
@@ -13,12 +14,15 @@ __all__ = [
     "BackupStatus",
     "Checked",
     "Listed",
+    "Pruned",
     "Ran",
     "Repository",
     "Restored",
     "Tested",
+    "ToDrop",
     "check",
     "list_archives",
+    "prune",
     "repositories",
     "repository_of",
     "restore",

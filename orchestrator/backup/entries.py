@@ -66,6 +66,11 @@ class Entry:
         """When it was done."""
         return datetime.fromisoformat(self.ended)
 
+    @property
+    def begun(self) -> datetime:
+        """When it was begun, as its name says."""
+        return datetime.fromisoformat(self.archive)
+
 
 @dataclass
 class Catalogue:
@@ -75,6 +80,8 @@ class Catalogue:
     entries: list[Entry]
     # By the name of the data set: when it was checked last, how, and what was found damaged.
     checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # The archives that a prune has dropped, or is about to, by the name of the data set.
+    pruned: dict[str, list[str]] = field(default_factory=dict)
 
     def of(self, name: str) -> list[Entry]:
         """The archives of a data set, the last one last."""
@@ -88,22 +95,35 @@ class Catalogue:
         known = {(one.set, one.archive): one for one in self.entries}
         otherwise = []
         for one in said:
+            if one.archive in self.pruned.get(one.set, ()):
+                continue
             before = known.setdefault((one.set, one.archive), one)
             if before != one:
                 otherwise.append(f"{one.set}::{one.archive}")
         self.entries = sorted(known.values(), key=lambda one: (one.set, one.archive))
         return otherwise
 
+    def drop(self, name: str, archives: Iterable[str]) -> None:
+        """Know no more of these archives than that they are to go."""
+        gone = set(archives)
+        self.entries = [one for one in self.entries if one.set != name or one.archive not in gone]
+        self.pruned[name] = sorted(gone | set(self.pruned.get(name, ())))
+
     def forget(self, name: str) -> None:
         """Drop what is known of a repository that was removed for good."""
         self.entries = [one for one in self.entries if one.set != name]
         self.checks.pop(name, None)
+        self.pruned.pop(name, None)
 
     def save(self) -> None:
         """Keep it."""
         private_directory(self.file.parent.parent)
         private_directory(self.file.parent)
-        content = {"entries": [asdict(one) for one in self.entries], "checks": self.checks}
+        content = {
+            "entries": [asdict(one) for one in self.entries],
+            "checks": self.checks,
+            "pruned": self.pruned,
+        }
         replace_private(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
 
 
@@ -120,7 +140,10 @@ def catalogue_of(environment: Environment, host: str) -> Catalogue:
     try:
         content = json.loads(file.read_text("utf-8"))
         return Catalogue(
-            file, [Entry.from_data(one) for one in content["entries"]], content["checks"]
+            file,
+            [Entry.from_data(one) for one in content["entries"]],
+            content["checks"],
+            content.get("pruned", {}),
         )
     except (ValueError, LookupError, TypeError) as error:
         raise PasInfraError(

@@ -11,11 +11,15 @@ from orchestrator.exit_codes import ExitCode
 
 @dataclass(frozen=True)
 class Listed:
-    """One archive; `fault` says where repository and catalogue differ."""
+    """One archive; `fault` says where repository and catalogue differ.
+
+    `pruned`: that is because a prune was to drop it, and has not ended.
+    """
 
     archive: str
     entry: Entry | None
     fault: str = ""
+    pruned: bool = False
 
 
 def list_archives(environment: Environment, one: Repository, tell: Tell) -> list[Listed]:
@@ -23,9 +27,13 @@ def list_archives(environment: Environment, one: Repository, tell: Tell) -> list
     line = lines_to(environment, [one.host])[one.host]
     said = work(line, {"what": "list", "names": [one.name]}, tell)
     there = {str(each["archive"]): str(each["id"]) for each in said["archives"][one.name]}
-    known = {entry.archive: entry for entry in catalogue_of(environment, one.host).of(one.name)}
+    catalogue = catalogue_of(environment, one.host)
+    known = {entry.archive: entry for entry in catalogue.of(one.name)}
+    dropped = set(catalogue.pruned.get(one.name, ()))
     return [
-        Listed(name, known.get(name), _fault(there.get(name), known.get(name)))
+        Listed(name, None, "was to go: pas-infra backup prune ends it", pruned=True)
+        if name in dropped
+        else Listed(name, known.get(name), _fault(there.get(name), known.get(name)))
         for name in sorted(there.keys() | known.keys())
     ]
 

@@ -11,8 +11,10 @@ from orchestrator.backup.session import Tell, work
 from orchestrator.engine import printable
 from orchestrator.environment import Environment
 from orchestrator.exit_codes import ExitCode
+from orchestrator.operator import current_operator
 from orchestrator.records import RunStatus, TaskResult, TaskStatus
-from orchestrator.runs import recorded
+from orchestrator.runs import recorded, utc_now
+from orchestrator.store import EnvironmentLock
 
 _MEASURES = ("6.1.3", "7.5.1")
 
@@ -45,8 +47,13 @@ def run(environment: Environment, chosen: Iterable[Repository], tell: Tell) -> R
             # A host that was built anew has its own keys again.
             given = escrow.all_of(by_name.values())
             asked = {"what": "keys", "names": names, "given": given}
-            for name, key in work(lines[host], asked, tell)["keys"].items():
-                escrow.put(by_name[name], key)
+            keys = work(lines[host], asked, tell)["keys"]
+            # A client's lies under a key in the key store, which nobody else may change meanwhile.
+            with EnvironmentLock.acquire(
+                environment.store_directory, "backup run", who=current_operator(), now=utc_now()
+            ):
+                for name, key in keys.items():
+                    escrow.put(by_name[name], key)
             request = {"what": "backup", "names": names, "escrowed": names}
             said = work(lines[host], request, tell)["archives"]
             done = [Entry.from_data(one) for one in said if "failed" not in one]

@@ -1,19 +1,16 @@
 """`pas-infra backup`: made, looked at, checked, restored, and the restore tested."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.backup_prune import prune
+from orchestrator.cli.backup_sets import chosen_sets, sets_option, told
 from orchestrator.cli.backup_view import show_status, size, state_as_data
 from orchestrator.cli.options import environment_option, hosts_option, json_option
 from orchestrator.cli.progress import Stages
 from orchestrator.cli.results import show_faults
 from orchestrator.cli.terminal import console, print_json
-
-if TYPE_CHECKING:
-    from orchestrator.backup import Repository
-    from orchestrator.environment import Environment
 
 _ESCROW = click.option(
     "--escrow", "from_escrow", is_flag=True, help="Use the key in escrow, not the source's own."
@@ -41,7 +38,7 @@ def status(environment_name: str, hosts: tuple[str, ...], *, as_json: bool) -> i
     from orchestrator.backup import status as look
     from orchestrator.runs import utc_now
 
-    environment, chosen = _chosen(environment_name, hosts)
+    environment, chosen = chosen_sets(environment_name, hosts)
     now = utc_now()
     found = look(environment, chosen, now)
     if as_json:
@@ -60,7 +57,7 @@ def status(environment_name: str, hosts: tuple[str, ...], *, as_json: bool) -> i
 @command.command("run", short_help="Back up now.")
 @environment_option
 @hosts_option
-@click.option("--set", "sets", multiple=True, metavar="HOST/NAME", help="Only this data set.")
+@sets_option
 @json_option
 def run(
     environment_name: str, hosts: tuple[str, ...], sets: tuple[str, ...], *, as_json: bool
@@ -72,7 +69,7 @@ def run(
     """
     from orchestrator.backup import run as back_up
 
-    environment, chosen = _chosen(environment_name, hosts, sets)
+    environment, chosen = chosen_sets(environment_name, hosts, sets)
     with Stages() as stages:
         done = back_up(environment, chosen, stages.begin)
     if as_json:
@@ -92,7 +89,7 @@ def run(
             markup=False,
         )
     show_faults([(one.host, one.name, why) for one, why in done.failed], {}, console(stderr=True))
-    _told(done.run_id)
+    told(done.run_id)
     return done.exit_code
 
 
@@ -129,7 +126,7 @@ def listing(name: str, environment_name: str, *, as_json: bool) -> int:
 @command.command("check", short_help="Look for damage in the repositories.")
 @environment_option
 @hosts_option
-@click.option("--set", "sets", multiple=True, metavar="HOST/NAME", help="Only this data set.")
+@sets_option
 @click.option("--keyless", is_flag=True, help="Only what the target can see, without a key.")
 @json_option
 def check(
@@ -148,7 +145,7 @@ def check(
 
     from orchestrator.backup import check as look
 
-    environment, chosen = _chosen(environment_name, hosts, sets)
+    environment, chosen = chosen_sets(environment_name, hosts, sets)
     with Stages() as stages:
         found = look(environment, chosen, stages.begin, keyless=keyless)
     if as_json:
@@ -158,7 +155,7 @@ def check(
         console().print(f"{name}: {'[bold red]damaged[/]' if damage else 'sound'}")
         for line in damage:
             console().print(f"  {escape(line)}")
-    _told(found.run_id)
+    told(found.run_id)
     return found.exit_code
 
 
@@ -214,14 +211,14 @@ def restore(
     )
     for warning in done.warnings:
         console(stderr=True).print(warning, markup=False)
-    _told(done.run_id)
+    told(done.run_id)
     return done.exit_code
 
 
 @command.command("test", short_help="Prove that backups can be restored, and write the minutes.")
 @environment_option
 @hosts_option
-@click.option("--set", "sets", multiple=True, metavar="HOST/NAME", help="Only this data set.")
+@sets_option
 @click.option(
     "--files", type=click.IntRange(min=1), default=200, show_default=True, metavar="N",
     help="So many files of each, at random.",
@@ -248,7 +245,7 @@ def test(
 
     from orchestrator.backup import restore_test
 
-    environment, chosen = _chosen(environment_name, hosts, sets)
+    environment, chosen = chosen_sets(environment_name, hosts, sets)
     with Stages() as stages:
         done = restore_test(
             environment, chosen, stages.begin, files=None if everything else files,
@@ -273,27 +270,8 @@ def test(
         for line in one.faults:
             console().print(f"  {escape(line)}")
     console().print(f"{done.minutes}", soft_wrap=True, markup=False)
-    _told(done.run_id)
+    told(done.run_id)
     return done.exit_code
 
 
-def _chosen(
-    environment_name: str, hosts: tuple[str, ...], sets: tuple[str, ...] = ()
-) -> "tuple[Environment, tuple[Repository, ...]]":
-    from orchestrator.backup import repositories, repository_of
-    from orchestrator.environment import load_environment
-    from orchestrator.selection import select
-
-    environment = load_environment(environment_name)
-    named = select(environment, limit=hosts).hosts if hosts else ()
-    if not sets:
-        return environment, repositories(environment, named)
-    return environment, tuple(
-        one
-        for one in (repository_of(environment, name) for name in sets)
-        if not named or one.host in named
-    )
-
-
-def _told(run_id: int) -> None:
-    console(stderr=True).print(f"recorded as run {run_id} (pas-infra history {run_id})")
+command.add_command(prune)

@@ -1,6 +1,7 @@
-"""Backups against an attacker who is root on the source, and of a source that is built anew."""
+"""Backups: an attacker who is root on the source, one that is built anew, archives that go."""
 
 import json
+from pathlib import Path
 
 from e2e.bench import STATE, Bench
 
@@ -76,4 +77,32 @@ def test_a_source_that_was_built_anew_has_its_keys_again(hardened: Bench) -> Non
     hardened.pas_infra(*restore, code=0)
     hardened.on("rbx7", "cmp /srv/clients/beta/data /var/tmp/again/srv/clients/beta/data")
     hardened.on("rbx7", "rm -r /var/tmp/again /srv/clients/beta/data")
+    hardened.hosts = "hardened"
+
+
+def test_archives_that_are_kept_no_longer_go(hardened: Bench, environment_copy: Path) -> None:
+    hardened.hosts = None
+    hardened.on("rbx7", "mkdir -p /srv/clients/beta; echo kept > /srv/clients/beta/data")
+    for _ in range(2):
+        hardened.pas_infra("backup", "run", "--set", ANOTHER, code=0)
+    # The same environment, whose store goes by its name, with another retention.
+    declared = environment_copy.rename(environment_copy.with_name("lab"))
+    with (declared / "group_vars/all.yml").open("a") as variables:
+        variables.write("backup_source_keep: {daily: 1, weekly: 0, monthly: 0}\n")
+    listed = hardened.pas_infra("backup", "list", ANOTHER, "--json", code=0).json
+    pruning = ("backup", "prune", "--set", ANOTHER, "-e", declared)
+    mistyped = hardened.pas_infra(*pruning, "--confirm", "production", code=130)
+    assert listed[0]["archive"] in mistyped.stderr
+    assert hardened.pas_infra("backup", "list", ANOTHER, "--json", code=0).json == listed
+    done = hardened.pas_infra(*pruning, "--confirm", "lab", "--json", code=0).json
+    assert done["dropped"] == {ANOTHER: [one["archive"] for one in listed[:-1]]}
+    assert hardened.pas_infra("backup", "list", ANOTHER, "--json", code=0).json == listed[-1:]
+    assert "nothing is kept for longer" in hardened.pas_infra(*pruning, code=0).stdout
+    hardened.pas_infra("backup", "check", "--set", ANOTHER, code=0)
+    hardened.pas_infra("backup", "restore", ANOTHER, "--to", "/var/tmp/kept", code=0)  # noqa: S108
+    hardened.on("rbx7", "cmp /srv/clients/beta/data /var/tmp/kept/srv/clients/beta/data")
+    # Of what somebody else has deleted, nothing more goes.
+    refused = hardened.pas_infra("backup", "prune", "--set", SET, "-e", declared, code=1)
+    assert "is there no more" in refused.stderr
+    hardened.on("rbx7", "rm -r /var/tmp/kept /srv/clients/beta/data")
     hardened.hosts = "hardened"

@@ -184,6 +184,19 @@ def check(work: Work, names: list[str] | None = None) -> Said:
     return {"damaged": {name: said for name, said in found.items() if said}}
 
 
+def prune(work: Work, name: str, archives: list[str]) -> Said:
+    """Mark archives as deleted: what they hold goes when the target makes room, and not before."""
+    work.sets([name])
+    there = work.repository(name)
+    printed, _ = borg(work.offers, there, ["list", "--json"])
+    held = {each["archive"] for each in json.loads(printed)["archives"]}
+    going = [one for one in archives if one in held]
+    if going:
+        work.tell(f"{name}: {len(going)} of {len(held)} archives go")
+        borg(work.offers, there, ["delete", "::", *going])
+    return {"gone": going}
+
+
 def restore(
     work: Work,
     name: str,
@@ -347,6 +360,6 @@ def _moment(seconds: float) -> str:
 
 JOBS: dict[str, Callable[..., Said]] = {
     "keys": keys, "backup": backup, "list": listing, "check": check,
-    "restore": restore, "test": test,
+    "restore": restore, "test": test, "prune": prune,
 }  # fmt: skip
 __all__ = ["JOBS", "NotOffered", "Work"]
