@@ -28,6 +28,7 @@ LOCKED_COMMANDS = (
     "client offboard",
     "backup prune",
     "drift baseline",
+    "drift quick",
     "drift",  # of its canary, which two at once would take from each other
 )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @limit_option
 @role_option
 @strategy_option
+@click.option("--quick", is_flag=True, help="Only what is known in one round trip a host.")
 @json_option
 @click.pass_context
 def command(
@@ -37,6 +38,7 @@ def command(
     roles: tuple[str, ...],
     strategy: str | None,
     *,
+    quick: bool,
     as_json: bool,
 ) -> int:
     """Show what the hosts have become since they were brought to the declared state.
@@ -45,12 +47,16 @@ def command(
     with what was accepted (`drift baseline`; not with --role). Nothing on the hosts is changed but
     a canary, which each eye must report. Exit 0 when nothing has moved, 2 when something has, 4
     when something could not be seen, or the canary was not.
+
+    With --quick, for every few minutes, only the collector looks, and at no program: what has moved
+    since the hosts were accepted is told; a finding stays open until a whole look.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_options(ctx)
         return 0
     from orchestrator.cli.drift_view import as_data, show
     from orchestrator.drift.look import look
+    from orchestrator.drift.quick import quick_look
     from orchestrator.engine import Strategy, default_strategy
     from orchestrator.environment import load_environment
     from orchestrator.selection import select
@@ -58,8 +64,13 @@ def command(
     environment = load_environment(environment_name)
     selection = select(environment, limit=limit, roles=roles)
     chosen = Strategy(strategy) if strategy else default_strategy()
-    with progress_of("drift") as progress:
-        drift = look(environment, selection, chosen, on_progress=progress)
+    if quick:
+        if roles or strategy:
+            raise click.UsageError("--quick runs no role: it takes neither --role nor --strategy")
+        drift = quick_look(environment, selection, today=date.today())
+    else:
+        with progress_of("drift") as progress:
+            drift = look(environment, selection, chosen, on_progress=progress)
     if as_json:
         print_json(as_data(drift))
     else:

@@ -25,7 +25,7 @@ from orchestrator.selection import Selection, role_names
 from orchestrator.store import Store
 from orchestrator.verify import Verification, verify
 
-_TOKEN = 8  # bytes: no two runs have the same
+TOKEN_BYTES = 8  # no two runs have the same
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def look(
     Interrupted when the operator stops it: the canary is restored all the same.
     """
     options = {"hosts": selection.hosts, "roles": selection.roles, "strategy": strategy}
-    token = secrets.token_hex(_TOKEN)
+    token = secrets.token_hex(TOKEN_BYTES)
     with recorded(environment, "drift", options) as run:
         started = utc_now()
         seen = _look(environment, selection, strategy, on_progress, token, run.store)

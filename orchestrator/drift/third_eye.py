@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.drift.cause import Cause
 from orchestrator.drift.collector import (
+    SLOW,
     accept,
     baseline_of,
     compare,
@@ -65,10 +66,15 @@ class Accepted:
 
 
 def collected(
-    environment: Environment, store: Store, reached: Iterable[Connection], now: datetime
+    environment: Environment,
+    store: Store,
+    reached: Iterable[Connection],
+    now: datetime,
+    *,
+    quick: bool = False,
 ) -> Collected:
-    """Look at the hosts in one round trip each, and compare."""
-    seen, missing = look(reached)
+    """Look at the hosts in one round trip each, and compare; `quick`: what is known at once."""
+    seen, missing = look(reached, quick=quick)
     uncompared = {host: f"what is there is not known: {why}" for host, why in missing.items()}
     findings: list[Finding] = []
     for host, found in seen.items():
@@ -83,7 +89,9 @@ def collected(
             uncompared[host] = _CHANGED
         elif found.blind:
             uncompared[host] = _blind(found)
-        elif unsaid := sorted(baseline.objects.keys() - found.objects.keys()):
+        elif unsaid := sorted(
+            baseline.objects.keys() - found.objects.keys() - (SLOW if quick else set())
+        ):
             uncompared[host] = f"it says nothing any more of: {', '.join(unsaid)}"
         try:
             compared = compare(host, found, baseline, declared_on(environment, host), now)

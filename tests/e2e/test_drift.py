@@ -51,8 +51,13 @@ def test_a_look_at_a_host_that_was_left_alone(hardened: Bench) -> None:
 def test_what_no_role_and_no_check_asks_about_is_seen(hardened: Bench) -> None:
     unit = "/etc/systemd/system/rogue.service"
     hardened.on(HOST, f"printf '[Service]\\nExecStart=/bin/true\\n' > {unit}")
+    quick = hardened.pas_infra("drift", "--quick", *HERE, "--json", code=2).json
     look = hardened.pas_infra("drift", *HERE, "--json", code=2).json
     hardened.on(HOST, f"rm {unit}; systemctl daemon-reload")
+    assert f"file {unit}" in {f"{one['object_kind']} {one['name']}" for one in quick["findings"]}
+    assert all("rogue.service" in one["name"] for one in quick["findings"])
+    [alone] = hardened.pas_infra("drift", "--quick", *HERE, "--json", code=0).json["hosts"]
+    print(f"\na quick look at a host: {alone['seconds']:.1f} s")  # noqa: T201 - a duration
     assert {one["eye"] for one in look["findings"]} == {"collector"}, look["findings"]
     assert f"file {unit}" in {f"{one['object_kind']} {one['name']}" for one in look["findings"]}
     assert all("rogue.service" in one["name"] for one in look["findings"])

@@ -18,10 +18,11 @@ from orchestrator.drift.collector.baseline import (
 )
 from orchestrator.drift.collector.compare import compare
 from orchestrator.drift.collector.declared import Declared, declared_on
-from orchestrator.drift.collector.look import COLLECTOR, Seen, look, read_objects, read_seen
+from orchestrator.drift.collector.look import COLLECTOR, SLOW, Seen, look, read_objects, read_seen
 
 __all__ = [
     "COLLECTOR",
+    "SLOW",
     "Baseline",
     "Declared",
     "Seen",

@@ -17,6 +17,9 @@ _MODULES = ("commands", "identities", "services", "packages", "dpkg", "kernel", 
 _LARGEST_ANSWER = 32 << 20  # bytes: a host of many thousand objects says 1 MB
 _PATIENCE = 180.0  # seconds
 
+# What a quick look leaves out: whoever looks for them reads every program and file system.
+SLOW = frozenset({"program", "suid", "capability", "certificate"})
+
 Value = str | int | bool | None | tuple[str, ...]
 Objects = Mapping[str, Mapping[str, Mapping[str, Value]]]
 
