@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.drift_nightly import nightly, schedule
 from orchestrator.cli.options import (
     environment_option,
     json_option,
@@ -263,6 +264,10 @@ def fix(
         as_json=as_json,
     )
     return code
+
+
+command.add_command(nightly)
+command.add_command(schedule)
 
 
 def _refuse_options(ctx: click.Context) -> None:

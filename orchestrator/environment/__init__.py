@@ -22,6 +22,7 @@ from orchestrator.environment.model import (
     Vaulted,
     Waiver,
 )
+from orchestrator.environment.nightly import Nightly
 from orchestrator.environment.people import accounts_on
 from orchestrator.environment.roles_spec import role_defaults
 from orchestrator.environment.secrets import clear_secrets
@@ -41,6 +42,7 @@ __all__ = [
     "Machine",
     "MachineAccount",
     "Network",
+    "Nightly",
     "People",
     "Person",
     "Place",

@@ -21,6 +21,7 @@ from orchestrator.environment.model import (
     Vaulted,
     Waiver,
 )
+from orchestrator.environment.nightly import Nightly
 from orchestrator.environment.people import build_people
 from orchestrator.environment.secret_store import secret_variables
 from orchestrator.environment.shape import SchemaName
@@ -64,6 +65,7 @@ def build_environment(
         secrets=secret_variables(inventory),
         commitments=Commitments(**declared.get("commitments", {})),
         registers_as_of=_day(declared.get("registers_as_of")),
+        nightly=Nightly.from_data(declared.get("nightly", {})),
         data_sets=build_data_sets(documents["data_sets"]) if "data_sets" in documents else (),
     )
 

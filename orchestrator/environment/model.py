@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, TypeVar
 from orchestrator.environment.commitments import STANDARD, Commitments
 from orchestrator.environment.data_set import DataSet
 from orchestrator.environment.flow_matrix import FlowMatrix
+from orchestrator.environment.nightly import USUAL_NIGHT, Nightly
 from orchestrator.environment.secret_variables import SecretVariables
 from orchestrator.environment.ssh_keys import PublicKey
 from orchestrator.environment.tracker_address import USUAL, VulnerabilityData
@@ -270,6 +271,7 @@ class Environment:
     commitments: Commitments = STANDARD
     registers_as_of: date | None = None  # the day on which a lab's are judged; None: today
     data_sets: tuple[DataSet, ...] = ()
+    nightly: Nightly = USUAL_NIGHT
 
     def host(self, name: str) -> Host:
         """The host `name`; raises PasInfraError when the environment has none of that name."""
