@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from orchestrator.errors import PasInfraError
 from orchestrator.store.private import private_directory, replace_private
 
 _ARCHIVE = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_CLOCK_MOVES, _LONGEST = timedelta(minutes=5), timedelta(hours=48)  # while one is made
 _SUM = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,7 +54,9 @@ class Entry:
                 unsteady=tuple(map(str, said["unsteady"])),
                 missing=tuple(map(str, said["missing"])),
             )
-            timed = entry.moment.tzinfo is not None
+            # A name of another day would be that day's archive, and drop the real one.
+            took = entry.moment - entry.begun
+            timed = -_CLOCK_MOVES <= took <= _LONGEST
         except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"this is no entry of a backup: {error}") from error
         named = _ARCHIVE.fullmatch(entry.archive)
@@ -82,6 +85,8 @@ class Catalogue:
     checks: dict[str, dict[str, Any]] = field(default_factory=dict)
     # The archives that a prune has dropped, or is about to, by the name of the data set.
     pruned: dict[str, list[str]] = field(default_factory=dict)
+    # The data sets of which some were dropped, and the target has made no room yet.
+    crowded: list[str] = field(default_factory=list)
 
     def of(self, name: str) -> list[Entry]:
         """The archives of a data set, the last one last."""
@@ -108,12 +113,14 @@ class Catalogue:
         gone = set(archives)
         self.entries = [one for one in self.entries if one.set != name or one.archive not in gone]
         self.pruned[name] = sorted(gone | set(self.pruned.get(name, ())))
+        self.crowded = sorted({*self.crowded, name})
 
     def forget(self, name: str) -> None:
         """Drop what is known of a repository that was removed for good."""
         self.entries = [one for one in self.entries if one.set != name]
         self.checks.pop(name, None)
         self.pruned.pop(name, None)
+        self.crowded = [one for one in self.crowded if one != name]
 
     def save(self) -> None:
         """Keep it."""
@@ -123,6 +130,7 @@ class Catalogue:
             "entries": [asdict(one) for one in self.entries],
             "checks": self.checks,
             "pruned": self.pruned,
+            "crowded": self.crowded,
         }
         replace_private(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
 
@@ -144,6 +152,7 @@ def catalogue_of(environment: Environment, host: str) -> Catalogue:
             [Entry.from_data(one) for one in content["entries"]],
             content["checks"],
             content.get("pruned", {}),
+            content.get("crowded", []),
         )
     except (ValueError, LookupError, TypeError) as error:
         raise PasInfraError(

@@ -113,6 +113,13 @@ def kept_key(environment: Environment, host: str, name: str) -> Path | None:
     return file if file.exists() else None
 
 
+def remnants(environment: Environment, host: str, name: str) -> list[Path]:
+    """Every file that holds the key of a repository: also one that a cut has left, half-way."""
+    file = _file(_directory(environment), host, name)
+    hidden = (f".{file.name}.gone", f".{file.name}.new")
+    return [one for one in (file, *map(file.with_name, hidden)) if one.exists()]
+
+
 def _directory(environment: Environment) -> Path:
     return clients_directory(environment) / "backup-keys"
 

@@ -20,7 +20,8 @@ from orchestrator.records import RunStatus, TaskResult, TaskStatus
 from orchestrator.runs import recorded, utc_now
 
 _PATIENCE = 6 * 3600.0
-# The target needs no key for it, and is the only one who can: a source's session only adds.
+# The target needs no key for it, and is the only one who can: a source's session only adds, and so
+# says the repository of itself.
 _COMPACT = """\
 import fcntl, json, subprocess
 from pathlib import Path
@@ -29,10 +30,16 @@ place = Path(asked["place"]) / "{name}"
 size = lambda: sum(one.lstat().st_size for one in place.rglob("*"))
 with open(asked["place"] + "/.lock") as alone:
     fcntl.flock(alone, fcntl.LOCK_EX)
+    def borg(*words):
+        subprocess.run(
+            ["runuser", "-u", asked["serving"], "--", "env", "BORG_BASE_DIR=/tmp/pas-store",
+             "borg", *words], check=True, capture_output=True, cwd="/")
     before = size()
-    subprocess.run(
-        ["runuser", "-u", asked["serving"], "--", "env", "BORG_BASE_DIR=/tmp/pas-store",
-         "borg", "compact", str(place)], check=True, capture_output=True, cwd="/")
+    try:
+        borg("config", str(place), "append_only", "0")
+        borg("compact", "--threshold", "1", str(place))
+    finally:
+        borg("config", str(place), "append_only", "1")
     print(json.dumps({{"before": before, "after": size()}}))
 """
 
@@ -88,25 +95,39 @@ def prune(
             if each.archives:
                 _drop(environment, lines[one.host], each, tell)
                 run.keep(_result(each))
+                _see_that_no_other_went(environment, one, tell)
             # Also where an earlier call had come no further.
-            if catalogue_of(environment, one.host).pruned.get(one.name):
+            if one.name in catalogue_of(environment, one.host).crowded:
                 freed[str(one)] = _make_room(lines[one.host], one, tell)
+                catalogue = catalogue_of(environment, one.host)
+                catalogue.crowded.remove(one.name)
+                catalogue.save()
         return Pruned(run.id, going, freed)
 
 
 def _take_in_the_nightly_ones(environment: Environment, chosen: list[Repository]) -> None:
-    """What the nightly backups have made since, which nobody has asked for yet."""
+    """What the nightly backups have made since, which nobody has asked for yet.
+
+    Raises PasInfraError when that, or the backups as they are, cannot be right: by an archive of
+    another day a source could have the real one of that day dropped.
+    """
+    before = {one: catalogue_of(environment, one.host).of(one.name) for one in chosen}
     found = status(environment, chosen, utc_now())
     if found.missing:
         host, why = next(iter(found.missing.items()))
         raise Incomplete(f"{host}: {why}", where=host, next_step="then the same command again")
     for state in found.states:
-        if state.otherwise:
+        known = before[state.repository]
+        since = [one for one in state.entries if one not in known]
+        late = [one.archive for one in since if known and one.archive < known[-1].archive]
+        faults = found.faults[str(state.repository)] if state.entries else ()
+        if late:
+            faults = (f"{late[0]} is said to be older than archives that were known before",)
+        if faults:
             raise PasInfraError(
-                f"the source now says otherwise of {', '.join(state.otherwise)}: nothing is "
-                "dropped",
-                where=state.repository.host,
-                next_step="find out who has changed its catalogue (docs/how-to/backup.md)",
+                f"{state.repository} is not as it should be, and nothing is dropped: {faults[0]}",
+                where=str(state.repository),
+                next_step="put that right first: pas-infra backup status; docs/how-to/backup.md",
             )
 
 
@@ -137,7 +158,6 @@ def _sound(found: list[Listed], one: Repository) -> list[Listed]:
 
 
 def _drop(environment: Environment, line: Line, going: ToDrop, tell: Tell) -> None:
-    """Have the archives go, and see that no other went with them."""
     one = going.repository
     catalogue = catalogue_of(environment, one.host)
     # Before it: whoever is cut short knows that they were to go.
@@ -145,6 +165,12 @@ def _drop(environment: Environment, line: Line, going: ToDrop, tell: Tell) -> No
     catalogue.save()
     tell(f"{one}: dropping {len(going.archives)} archives")
     work(line, {"what": "prune", "name": one.name, "archives": list(going.archives)}, tell)
+
+
+def _see_that_no_other_went(environment: Environment, one: Repository, tell: Tell) -> None:
+    """Raises PasInfraError when it did: as long as no room was made, it can be brought back."""
+    # A night may have come since it was planned.
+    _take_in_the_nightly_ones(environment, [one])
     left = _sound(list_archives(environment, one, tell), one)
     if still := [each.archive for each in left if each.pruned]:
         raise PasInfraError(

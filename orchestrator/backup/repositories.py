@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.engine import Connection, connections, variables
 from orchestrator.environment import Environment, role_defaults
 from orchestrator.errors import PasInfraError
+from orchestrator.offboardings import Journal
 from orchestrator.paths import project_root
 
 _OF_CLIENT = "client-"
@@ -42,12 +43,13 @@ class Repository:
 
 
 def declared_repositories(environment: Environment) -> tuple[Repository, ...]:
-    """What data_sets.yml and clients.yml come to."""
+    """What data_sets.yml and clients.yml come to, without clients who are being offboarded."""
     return (
         *(Repository(one.host, one.name, one.title, one.paths) for one in environment.data_sets),
         *(
             Repository(one.host, name_for(one.name), one.title, (f"/srv/clients/{one.name}",))
             for one in environment.clients
+            if Journal.found(environment, one.name) is None
         ),
     )
 

@@ -1,16 +1,19 @@
 """A backup now: the keys into escrow before anything lies under them, then the archives."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
 from orchestrator.backup.entries import Entry, catalogue_of
-from orchestrator.backup.escrow import escrow_of
+from orchestrator.backup.escrow import escrow_of, holds
 from orchestrator.backup.repositories import Repository, lines_to
 from orchestrator.backup.session import Tell, work
 from orchestrator.engine import printable
 from orchestrator.environment import Environment
+from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
+from orchestrator.offboardings import Journal
 from orchestrator.operator import current_operator
 from orchestrator.records import RunStatus, TaskResult, TaskStatus
 from orchestrator.runs import recorded, utc_now
@@ -48,10 +51,7 @@ def run(environment: Environment, chosen: Iterable[Repository], tell: Tell) -> R
             given = escrow.all_of(by_name.values())
             asked = {"what": "keys", "names": names, "given": given}
             keys = work(lines[host], asked, tell)["keys"]
-            # A client's lies under a key in the key store, which nobody else may change meanwhile.
-            with EnvironmentLock.acquire(
-                environment.store_directory, "backup run", who=current_operator(), now=utc_now()
-            ):
+            with _alone_with_the_key_store(environment, by_name.values()):
                 for name, key in keys.items():
                     escrow.put(by_name[name], key)
             request = {"what": "backup", "names": names, "escrowed": names}
@@ -73,6 +73,31 @@ def run(environment: Environment, chosen: Iterable[Repository], tell: Tell) -> R
         if failed:
             record.end_with(RunStatus.FAILED, "; ".join(f"{one}: {why}" for one, why in failed))
         return Ran(record.id, tuple(made), tuple(failed))
+
+
+@contextmanager
+def _alone_with_the_key_store(
+    environment: Environment, wanted: Iterable[Repository]
+) -> Iterator[None]:
+    """Nobody else changes it, where a client's first key comes: it lies under one of theirs there.
+
+    Raises Locked, and PasInfraError for a client whose offboarding was confirmed meanwhile.
+    """
+    first = [one for one in wanted if one.client and not holds(environment, one)]
+    if not first:
+        yield
+        return
+    with EnvironmentLock.acquire(
+        environment.store_directory, "backup run", who=current_operator(), now=utc_now()
+    ):
+        for one in first:
+            if Journal.found(environment, one.client):
+                raise PasInfraError(
+                    f"the offboarding of a client `{one.client}` was confirmed: {one} is backed up "
+                    "no more",
+                    next_step="the same command goes on with the others",
+                )
+        yield
 
 
 def _result(one: Repository, sentence: str, why: str = "") -> TaskResult:

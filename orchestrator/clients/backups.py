@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.backup.entries import catalogue_of
-from orchestrator.backup.escrow import kept_key
+from orchestrator.backup.escrow import remnants
 from orchestrator.backup.repositories import Line, lines_to, name_for
 from orchestrator.engine import Connection, HostProgram
 from orchestrator.environment import Client, Environment
@@ -30,7 +30,7 @@ class ClientBackups:
 
     def look(self) -> dict[str, Any]:
         """Where what opens them lies, and where they do; an empty answer where there are none."""
-        escrow = kept_key(self.environment, self.client.host, self._name)
+        escrow = remnants(self.environment, self.client.host, self._name)
         known = catalogue_of(self.environment, self.client.host).of(self._name)
         line = self._line(needed=bool(escrow or known))
         if line is None:
@@ -43,7 +43,7 @@ class ClientBackups:
             "repository": f"{self.client.host}/{self._name}",
             "target": line.target.host,
             "keys_there": keys,
-            "in_escrow": escrow is not None,
+            "in_escrow": bool(escrow),
             "archives": len(known),
             "size": int(there["size"]),
             "copies": int(there["copies"]),
@@ -55,12 +55,12 @@ class ClientBackups:
         Raises PasInfraError when one of those opens the key in escrow. Cut short, it goes on.
         """
         if not found:
-            return {}
+            return {"tried": 0}
         line = self._line(needed=True)
         assert line is not None  # noqa: S101 - for mypy
         self._at(line.source, "source", forget=True)
-        if (file := kept_key(self.environment, self.client.host, self._name)) is not None:
-            content = file.read_text("utf-8")
+        for file in remnants(self.environment, self.client.host, self._name):
+            content = file.read_text("utf-8", "replace")
             if any(_opens(content, one) for one in left):
                 raise PasInfraError(
                     f"a secret that still exists opens the key of {found['repository']} in escrow",

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment as Templates
 from jinja2 import PackageLoader, StrictUndefined
 
-from orchestrator.clients.journal import CERTIFICATE, Journal
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
+from orchestrator.offboardings import CERTIFICATE, Journal
 from orchestrator.operator import control_node_name
 from orchestrator.runs import utc_now
 from orchestrator.store.private import replace_private

@@ -11,7 +11,6 @@ from typing import Any
 
 from orchestrator.backup.escrow import PASSPHRASE as BACKUPS
 from orchestrator.clients.backups import ClientBackups
-from orchestrator.clients.journal import Journal
 from orchestrator.clients.volumes import VOLUMES, volume_group
 from orchestrator.engine import (
     Connection,
@@ -29,6 +28,7 @@ from orchestrator.errors import Incomplete, PasInfraError
 from orchestrator.keys.header_copies import HeaderCopy, copies_of, opens
 from orchestrator.keys.key_store import KeyStore, erase
 from orchestrator.keys.safe_copies import SafeCopy, copies_in, with_key_of
+from orchestrator.offboardings import Journal
 from orchestrator.paths import project_root
 from orchestrator.records import TaskResult, TaskStatus
 from orchestrator.runs import STATUS_OF_PLAY, Recorder, utc_now
@@ -186,8 +186,11 @@ class Erasure:
     def destroy_backups(self) -> None:
         """Destroy every key of the client's backups, and remove them."""
         if not self.journal.done("backups"):
-            found = self.journal.steps["confirmed"].get("backups", {})
-            self.keep("backups", **self._backups.destroy(found, self._every_secret()))
+            # Some may have been made since it was confirmed; what a cut has destroyed was there.
+            now = self._backups.look()
+            before = self.journal.steps["confirmed"].get("backups", {})
+            found = {name: max(now.get(name, fact), fact) for name, fact in before.items()} or now
+            self.keep("backups", found=found, **self._backups.destroy(found, self._every_secret()))
 
     def fate_of_safe_copies(self) -> list[dict[str, Any]]:
         """Every copy of the key store by which the key could be had, each destroyed.

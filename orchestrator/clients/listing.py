@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.clients.journal import Journal
 from orchestrator.clients.volumes import VOLUMES, volume_group
 from orchestrator.engine import Connection, ask, printable
 from orchestrator.environment import Client, Environment
 from orchestrator.exit_codes import ExitCode
 from orchestrator.keys.key_store import key_store
+from orchestrator.offboardings import Journal
 
 _GIGABYTE = 10**9
 # A volume is rounded up to extents of the group, of 4 MiB where nobody chose others.

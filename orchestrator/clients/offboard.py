@@ -13,7 +13,6 @@ from orchestrator.clients.certificate import (
     require_what_it_takes,
 )
 from orchestrator.clients.erasure import Erasure
-from orchestrator.clients.journal import Journal, directory_of
 from orchestrator.clients.volumes import client_of
 from orchestrator.engine import (
     OnProgress,
@@ -26,6 +25,7 @@ from orchestrator.environment import Client, Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.keys.key_store import key_store
+from orchestrator.offboardings import Journal, directory_of
 from orchestrator.operator import current_operator
 from orchestrator.records import TaskResult
 from orchestrator.runs import STATUS_OF_PLAY, recorded

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.clients.journal import Journal, is_certified
 from orchestrator.engine import (
     Connection,
     HostProgram,
@@ -22,6 +21,7 @@ from orchestrator.keys import escrow
 from orchestrator.keys.call import SHA256, UUID
 from orchestrator.keys.declared import cipher, derivation
 from orchestrator.keys.key_store import key_store
+from orchestrator.offboardings import Journal, is_certified
 from orchestrator.paths import project_root
 from orchestrator.records import TaskResult, TaskStatus
 from orchestrator.runs import Recorder, recorded, utc_now

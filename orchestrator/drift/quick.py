@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 from orchestrator.drift import canary, third_eye
@@ -54,18 +55,18 @@ def _remember(
     seconds: float,
     today: date,
 ) -> Drift:
+    known = {one.identity: one for one in run.store.drift.open()}
+    found = [
+        sighting_of(
+            one, third_eye.cause_since_accepted(run.store, one.host), environment.waivers, today
+        )
+        for one in seen.findings
+        if not canary.is_canary(one)
+    ]
     sightings = run.store.drift.keep_sightings(
         run.id,
-        [
-            sighting_of(
-                one,
-                third_eye.cause_since_accepted(run.store, one.host),
-                environment.waivers,
-                today,
-            )
-            for one in seen.findings
-            if not canary.is_canary(one)
-        ],
+        # Another eye may have said more of it: its role, its checks, why.
+        [replace(known.get(one.identity, one), seen=one.seen) for one in found],
         looked_at=[],
         roles=(),
         now=utc_now(),

@@ -11,7 +11,6 @@ from typing import Any
 
 from orchestrator import __version__
 from orchestrator.catalogue import load_catalogue
-from orchestrator.clients.journal import directory_of
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError, refusal
 from orchestrator.evidence import archive, signature
@@ -33,6 +32,7 @@ from orchestrator.evidence.record import Examined, examined
 from orchestrator.evidence.verified import Verified
 from orchestrator.evidence.verify import verify_bundle
 from orchestrator.junit import junit_xml
+from orchestrator.offboardings import directory_of
 from orchestrator.operator import commit_of, control_node_name, current_operator
 from orchestrator.paths import project_root
 from orchestrator.records import RunStatus

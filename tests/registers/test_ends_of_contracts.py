@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.clients.certificate import certificate_of, certificates
-from orchestrator.clients.journal import directory_of
 from orchestrator.clients.offboard import record_sums
 from orchestrator.environment import load_environment
 from orchestrator.errors import PasInfraError
+from orchestrator.offboardings import directory_of
 from orchestrator.store import Store
 
 Says = Callable[[str, object], None]

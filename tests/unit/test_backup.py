@@ -4,13 +4,15 @@ import errno
 import json
 import os
 import shutil
+import socket
+import subprocess
 import sys
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from orchestrator.backup import BackupState, Repository
 from orchestrator.backup.entries import Catalogue, Entry
 from orchestrator.backup.escrow import Escrow
 from orchestrator.backup.listing import Listed, exit_code_of
+from orchestrator.backup.repositories import declared_repositories
 from orchestrator.backup.restore_test import Tested as Trial
 from orchestrator.backup.restore_test import TestedSet as Trialled
 from orchestrator.backup.restore_test import duration
@@ -178,6 +181,26 @@ def test_an_archive_that_has_gone_is_a_finding() -> None:
 
 
 @pytest.mark.parametrize(
+    "archive",
+    ["2026-03-16T01:00:00.000000Z", "2026-03-01T01:00:00.000000Z", "2026-99-99T00:00:00.000000Z"],
+)
+def test_an_archive_of_another_day_than_it_was_made_is_none(archive: str) -> None:
+    """By its name it would be that day's archive, and the real one of that day could go."""
+    with pytest.raises(ValueError, match="no entry of a backup"):
+        Entry.from_data({**SAID, "archive": archive})
+
+
+def test_who_is_being_offboarded_is_backed_up_no_more(tmp_path: Path) -> None:
+    clients = [SimpleNamespace(name=name, host="rbx7", title=name) for name in ("alpha", "beta")]
+    environment: Any = SimpleNamespace(
+        kind="production", store_directory=tmp_path, data_sets=(), clients=clients
+    )
+    (tmp_path / "offboarding").mkdir()
+    (tmp_path / "offboarding/alpha.json").write_text('{"client": {}, "by": "me", "steps": {}}')
+    assert [one.client for one in declared_repositories(environment)] == ["beta"]
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"), [(11.66, "11,7 s"), (90, "2 min"), (4000, "1 h 07 min")]
 )
 def test_durations_are_read_in_france(seconds: float, text: str) -> None:
@@ -231,8 +254,32 @@ def test_nobody_nests_directories_too_deep(manifest: ModuleType, tmp_path: Path)
         deep = deep.parent
 
 
+def test_a_path_that_nothing_can_open_is_told(manifest: ModuleType, tmp_path: Path) -> None:
+    """Directories made one in the other, each by its own name, can be as deep as that."""
+    here = os.open(tmp_path, os.O_RDONLY)
+    name = "d" * 200
+    for _ in range(25):
+        os.mkdir(name, dir_fd=here)
+        inner = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    too_long: list[str] = []
+    recorded = manifest.record(manifest.walk([str(tmp_path)], [], too_long), {})
+    assert len(recorded) > 15
+    (path,) = too_long
+    assert len(path) > 4000
+    subprocess.run(["rm", "-rf", tmp_path / name], check=True)
+
+
+def bound(file: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(file))
+
+
 MEANWHILE = {
     "removed": lambda file: None,
+    "a socket": bound,
     "a pipe": os.mkfifo,
     "a link": lambda file: file.symlink_to("/etc/passwd"),
     "a directory": lambda file: file.mkdir(),

@@ -307,7 +307,10 @@ def test_the_modules_of_the_commands_are_the_commands() -> None:
     helpers = {
         "__init__",
         "access_view",
+        "backup_prune",
+        "backup_sets",
         "backup_view",
+        "drift_nightly",
         "drift_view",
         "keys_view",
         "options",

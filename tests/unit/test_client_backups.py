@@ -1,6 +1,7 @@
 """The backups of a client who leaves: what is found and destroyed at both ends and in escrow."""
 
 import json
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -136,6 +137,39 @@ def test_a_key_that_still_opens_is_not_destroyed(
     assert kept_key(environment, "rbx7", "client-alpha")
 
 
+def test_what_a_cut_has_left_of_a_key_goes_too(backed_up: ClientBackups, environment: Any) -> None:
+    file = kept_key(environment, "rbx7", "client-alpha")
+    assert file is not None
+    hidden = file.rename(file.with_name(f".{file.name}.gone"))
+    found = backed_up.look()
+    assert found["in_escrow"]
+    _, left = secrets_of(environment)
+    backed_up.destroy(found, left)
+    assert not hidden.exists()
+
+
+def test_another_target_is_not_taken_for_the_one_that_has_them(
+    backed_up: ClientBackups, ends: Ends
+) -> None:
+    (ends.root / "declared/rbx7.json").unlink()
+    asked = {"name": "client-alpha", "source": "rbx7", "end": "target", "forget": True}
+    assert "is no source here" in at_host.answer(asked)["refused"]
+
+
+def test_nobody_is_disturbed_who_works_with_backups(
+    backed_up: ClientBackups, ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_host, "_JOB", ends.root / "job.sock")
+    before = ends.left
+    asked = {"name": "client-alpha", "source": "rbx7", "end": "source", "forget": True}
+    with socket.socket(socket.AF_UNIX) as job:
+        job.bind(str(ends.root / "job.sock"))
+        job.listen()
+        assert "wait until it has ended" in at_host.answer({**asked})["refused"]
+    assert ends.left == before
+    assert at_host.answer(asked) == {"keys": 4}
+
+
 def test_nothing_is_certified_while_the_target_is_gone(
     backed_up: ClientBackups, ends: Ends, environment: Any
 ) -> None:
@@ -156,7 +190,7 @@ def test_who_was_never_backed_up_needs_no_target(ends: Ends, environment: Any) -
     ends.unreachable = "sysfab"
     none = ClientBackups(environment, ALPHA)
     assert none.look() == {}
-    assert none.destroy({}, []) == {}
+    assert none.destroy({}, []) == {"tried": 0}
 
 
 def test_backups_that_are_declared_no_more_are_not_forgotten(

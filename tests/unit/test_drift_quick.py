@@ -1,8 +1,10 @@
 """A quick look: what it is believed for, and what it leaves open."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -88,6 +90,22 @@ def test_what_has_moved_is_told_and_stays_open(look: Look, environment: Environm
     assert look(ACCEPTED["file"]).exit_code == 0
     with Store.open(environment.store_directory, environment.name) as store:
         assert [one.name for one in store.drift.open()] == ["/etc/rogue"]
+
+
+def test_what_another_eye_has_said_of_it_stays(look: Look, environment: Environment) -> None:
+    rogue = {**ACCEPTED["file"], "/etc/rogue": {"type": "file", "sha256": "2" * 64}}
+    (first,) = look(rogue).sightings
+    by_roles = replace(
+        first, role="ssh", checks=("test_ssh.py::test_x",), severity=3, cause="pending"
+    )
+    with Store.open(environment.store_directory, environment.name) as store:
+        now = datetime.now(UTC)
+        run = store.begin("drift", who="a", control_node="c", pid=os.getpid(), commit="",
+                          options={}, now=now)  # fmt: skip
+        store.drift.keep_sightings(run, [by_roles], looked_at=["web1"], roles=(), now=now)
+    (again,) = look(rogue).sightings
+    assert (again.role, again.severity, again.cause) == ("ssh", 3, "pending")
+    assert not again.new
 
 
 @pytest.mark.parametrize(

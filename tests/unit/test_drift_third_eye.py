@@ -43,7 +43,7 @@ def store(environment: Environment) -> Iterator[Store]:
 def say(monkeypatch: pytest.MonkeyPatch, objects: dict[str, Any], **blind: str) -> None:
     """What web1 will say of itself."""
     seen = {"web1": Seen(objects, blind, {})}
-    monkeypatch.setattr(third_eye, "look", lambda _: (dict(seen), {}))
+    monkeypatch.setattr(third_eye, "look", lambda *_, **__: (dict(seen), {}))
 
 
 def accept(environment: Environment, *, yes: bool = True) -> third_eye.Accepted:

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.clients.journal import directory_of
 from orchestrator.environment.vault import decrypt
 from orchestrator.errors import PasInfraError
 from orchestrator.keys.key_store import KeyStore, clients_directory, key_store
 from orchestrator.lab import lab_layout
+from orchestrator.offboardings import directory_of
 from orchestrator.store import private
 
 WORDS = "a passphrase of the tests, long enough"

@@ -20,11 +20,11 @@ from orchestrator.clients.certificate import (
     render,
     require_what_it_takes,
 )
-from orchestrator.clients.journal import Journal, directory_of
 from orchestrator.clients.offboard import record_sum, refuse_early
 from orchestrator.environment import Client, Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.keys import SafeCopy
+from orchestrator.offboardings import Journal, directory_of
 from orchestrator.records import TaskResult, TaskStatus
 
 AT = "2026-11-26T02:00:00+00:00"
@@ -65,13 +65,12 @@ def journal_in(
     journal.keep(
         "confirmed", AT, 7, volume=VOLUME if volume else {}, key_made=AT if volume else None,
         copies=[COPY] if volume else [], generation=3, group="system", overwrite=whole,
-        backups=BACKUPS if volume else {},
     )  # fmt: skip
     if volume:
         journal.keep("volume", AT, 7, proof=["slots", "header"], overwritten=2**25, whole=whole)
     journal.keep("key", AT, 8, generation=4)
     journal.keep("copies", AT, 8, tried=7)
-    journal.keep("backups", AT, 8, **({"tried": 9} if volume else {}))
+    journal.keep("backups", AT, 8, found=BACKUPS if volume else {}, tried=9)
     journal.keep("rest", AT, 9, safe_copies=[SAFE] if volume else [])
     return journal
 

@@ -76,6 +76,15 @@ class Ends:
         self.dead = ""
         self.compacted = 0
         self.asked: list[str] = []
+        self.faults: tuple[str, ...] = ()
+        self.nightly: list[Entry] = []
+
+    def status(self, environment: Any, *_: Any) -> Any:
+        catalogue = catalogue_of(environment, "rbx7")
+        catalogue.remember(self.nightly)
+        catalogue.save()
+        state = SimpleNamespace(repository=SYSTEM, entries=tuple(catalogue.of("system")))
+        return SimpleNamespace(missing={}, states=[state], faults={"rbx7/system": self.faults})
 
     def work(self, _line: Any, request: dict[str, Any], _tell: Any) -> dict[str, Any]:
         if request["what"] == "list":
@@ -105,7 +114,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Ends:
         monkeypatch.setattr(where, "lines_to", lambda *_: {"rbx7": line})
     monkeypatch.setattr(module, "ask", made.ask)
     monkeypatch.setattr(module, "_retention", lambda *_: Retention(2, 0, 0))
-    monkeypatch.setattr(module, "status", lambda *_: SimpleNamespace(missing={}, states=[]))
+    monkeypatch.setattr(module, "status", made.status)
     return made
 
 
@@ -192,3 +201,42 @@ def test_a_source_that_drops_others_too_makes_no_room(ends: Ends, environment: A
     with pytest.raises(PasInfraError, match="is there no more"):
         pruned(environment)
     assert ends.compacted == 0
+
+
+def test_an_archive_that_is_late_drops_none(ends: Ends, environment: Any) -> None:
+    """By one more for a day that has gone, the real one of that day would be dropped."""
+    late = entry(LAST - timedelta(days=1) + timedelta(hours=5))
+    ends.nightly = [late]
+    ends.held[late.archive] = late.id
+    with pytest.raises(PasInfraError, match="older than archives that were known before"):
+        pruned(environment)
+    assert ends.asked == []
+
+
+def test_a_night_that_comes_meanwhile_is_no_fault(ends: Ends, environment: Any) -> None:
+    planned = ends.work
+
+    def night(line: Any, request: dict[str, Any], tell: Any) -> dict[str, Any]:
+        said = planned(line, request, tell)
+        if request["what"] == "prune":
+            ends.nightly = [entry(LAST + timedelta(days=1))]
+            ends.held[ends.nightly[0].archive] = ends.nightly[0].id
+        return said
+
+    sys.modules["orchestrator.backup.prune"].work = night  # type: ignore[attr-defined]
+    pruned(environment)
+    assert days_of(ends.held) == ["11-25", "11-26", "11-27"]
+    assert ends.compacted == 1
+
+
+def test_backups_that_are_not_well_lose_nothing(ends: Ends, environment: Any) -> None:
+    ends.faults = ("the last archive holds 1 bytes, the one before 1000",)
+    with pytest.raises(PasInfraError, match="is not as it should be, and nothing is dropped: the"):
+        pruned(environment)
+    assert ends.asked == []
+
+
+def test_room_is_made_once(ends: Ends, environment: Any) -> None:
+    pruned(environment)
+    pruned(environment)
+    assert ends.compacted == 1

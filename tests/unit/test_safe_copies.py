@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from orchestrator.clients.erasure import Erasure
-from orchestrator.clients.journal import Journal
 from orchestrator.environment import Client
 from orchestrator.errors import Incomplete, PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.keys import SafeCopy, list_copies, make_copy, note_destroyed, safe_copies
 from orchestrator.keys.key_store import KeyStore
 from orchestrator.keys.safe_copies import copies_in, with_key_of, write_copy
+from orchestrator.offboardings import Journal
 from orchestrator.store import Store
 from orchestrator.store.private import private_directory, replace_private
 

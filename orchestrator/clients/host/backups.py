@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 # Of role backup_source.
 _KEYS = Path("/etc/pas-infra/backup/keys")
 _STATE = Path("/var/lib/pas-infra/backup")
+_JOB = Path("/run/pas-infra-backup/job.sock")
 # Of role backup_target.
 _DECLARED = Path("/etc/pas-infra/backup-target")
 _NAME = re.compile(r"client-[a-z][a-z0-9-]*")
@@ -31,6 +33,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 def at_source(name: str, *, forget: bool) -> dict[str, Any]:
     """How many files hold its key; they are written over before they go, with borg's own notes."""
     keys = [file for file in _KEYS.glob("*") if is_of(file.name, name)]
+    if forget and is_worked_with():
+        return {"refused": "somebody works with the backups of this host: wait until it has ended"}
     if forget:
         for file in keys:
             write_over(file)
@@ -39,7 +43,8 @@ def at_source(name: str, *, forget: bool) -> dict[str, Any]:
             persist(_KEYS)
         # Of a restore that was tried and cut short, files may lie there.
         for place in (_STATE / "borg" / name, _STATE / "restored"):
-            shutil.rmtree(place, ignore_errors=True)
+            if place.exists():
+                shutil.rmtree(place)
         for file in (_STATE / "manifests" / f"{name}.json", _STATE / "catalogue" / f"{name}.jsonl"):
             file.unlink(missing_ok=True)
     return {"keys": len(keys)}
@@ -49,7 +54,7 @@ def at_target(name: str, source: str, *, forget: bool) -> dict[str, Any]:
     """How large the repository is, in bytes, and of how many days root has kept a copy."""
     declared = _DECLARED / f"{source}.json"
     if not declared.exists():
-        return {"size": 0, "copies": 0}
+        return {"refused": f"{source} is no source here: what another target holds of it is there"}
     asked = json.loads(declared.read_text("utf-8"))
     place, kept = Path(asked["place"]), Path(asked["kept"])
     with (place / ".lock").open() as alone:
@@ -66,6 +71,12 @@ def at_target(name: str, source: str, *, forget: bool) -> dict[str, Any]:
 def is_of(file: str, name: str) -> bool:
     """Whether a file is of this key: also one that a cut has left, under a hidden name."""
     return file.lstrip(".").split(".")[0] == name
+
+
+def is_worked_with() -> bool:
+    """Whether a job of ours waits or works here."""
+    with socket.socket(socket.AF_UNIX) as other:
+        return other.connect_ex(str(_JOB)) == 0
 
 
 def days_of(kept: Path) -> Iterable[Path]:

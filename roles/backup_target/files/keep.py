@@ -100,6 +100,8 @@ def forget(kept: Path, days: int, coming: str) -> None:
     """
     copies = sorted(one for one in kept.iterdir() if one.name != UNFINISHED)
     last = sorted({one.name[:10] for one in copies} | {coming[:10]})[-days:]
+    # Until the next one is whole, the newest is all that there is.
+    last += [one.name[:10] for one in copies[-1:]]
     for one in copies:
         if one.name[:10] not in last:
             shutil.rmtree(one)

@@ -98,7 +98,8 @@ def _archive(work: Work, one: Mapping[str, Any]) -> Said:
     place = STATE / "manifests"
     file = place / f"{there.name}.json"
     without = [*work.declared["never"], *one.get("exclude", [])]
-    recorded = manifest.record(manifest.walk(one["paths"], without), manifest.read(file))
+    too_long: list[str] = []
+    recorded = manifest.record(manifest.walk(one["paths"], without, too_long), manifest.read(file))
     if not recorded:
         raise Refused(f"there is nothing in {', '.join(one['paths'])}")
     sha256 = manifest.write(recorded, file)
@@ -131,7 +132,7 @@ def _archive(work: Work, one: Mapping[str, Any]) -> Said:
         "manifest_sha256": sha256,
         "paths": one["paths"],
         "unsteady": changing,
-        "missing": missing,
+        "missing": missing + [f"{path[:200]}…" for path in too_long[:20]],
         "uncalled": sorted(held - wanted),
         "warnings": warnings[:20],
     }
@@ -188,9 +189,12 @@ def prune(work: Work, name: str, archives: list[str]) -> Said:
     """Mark archives as deleted: what they hold goes when the target makes room, and not before."""
     work.sets([name])
     there = work.repository(name)
-    printed, _ = borg(work.offers, there, ["list", "--json"])
-    held = {each["archive"] for each in json.loads(printed)["archives"]}
-    going = [one for one in archives if one in held]
+    printed, _ = borg(work.offers, there, ["list", "--json", "--consider-checkpoints"])
+    held = [str(each["archive"]) for each in json.loads(printed)["archives"]]
+    whole = [one for one in held if ".checkpoint" not in one]
+    # What a backup that was cut has left, and a later one has made worthless.
+    last = max(whole, default="")
+    going = [one for one in held if one in archives or (one not in whole and one < last)]
     if going:
         work.tell(f"{name}: {len(going)} of {len(held)} archives go")
         borg(work.offers, there, ["delete", "::", *going])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 # What a path answers that somebody else has removed, or put something else into the place of.
-_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.EISDIR}
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR}
 Entry = dict[str, Any]
 Manifest = dict[str, Entry]
 
@@ -30,15 +30,18 @@ _UNCHANGED = ("kind", "inode", "size", "mtime", "ctime")
 _RESTORED = ("kind", "mode", "uid", "gid", "size", "hash", "target", "mtime", "xattrs")
 
 
-def walk(paths: Iterable[str], without: Iterable[str]) -> Iterator[tuple[str, os.stat_result]]:
+def walk(
+    paths: Iterable[str], without: Iterable[str], too_long: list[str] | None = None
+) -> Iterator[tuple[str, os.stat_result]]:
     """Everything below the paths on their own file systems; `without` are patterns of whole paths.
 
-    A directory that is left out is not entered. What vanishes meanwhile is left out too.
+    A directory that is left out is not entered. What vanishes meanwhile is left out too. What has a
+    path that nothing can open is added to `too_long`: whoever has files here may make one.
     """
     patterns = tuple(without)
     for top in paths:
         # Not by recursion: whoever has files here may nest them as deep as they like.
-        pending = _there([top])
+        pending = _there([top], too_long)
         device = pending[0][1].st_dev if pending else 0
         while pending:
             path, found = pending.pop()
@@ -47,7 +50,7 @@ def walk(paths: Iterable[str], without: Iterable[str]) -> Iterator[tuple[str, os
             if stat.S_IFMT(found.st_mode) in _KINDS:
                 yield path, found
             if stat.S_ISDIR(found.st_mode) and found.st_dev == device:
-                pending += reversed(_there(_inside(path)))
+                pending += reversed(_there(_inside(path), too_long))
 
 
 def _inside(directory: str) -> list[str]:
@@ -57,11 +60,18 @@ def _inside(directory: str) -> list[str]:
     return [f"{directory}/{name}" for name in names]
 
 
-def _there(paths: Iterable[str]) -> list[tuple[str, os.stat_result]]:
+def _there(
+    paths: Iterable[str], too_long: list[str] | None = None
+) -> list[tuple[str, os.stat_result]]:
     found = []
     for path in paths:
-        with _passing_over_what_went():
-            found.append((path, os.lstat(path)))
+        try:
+            with _passing_over_what_went():
+                found.append((path, os.lstat(path)))
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG or too_long is None:
+                raise
+            too_long.append(path)
     return found
 
 
@@ -106,10 +116,19 @@ def described(path: str, one: os.stat_result) -> Entry:
         "size": one.st_size if stat.S_ISREG(one.st_mode) else 0,
     }
     if stat.S_ISLNK(one.st_mode):
-        entry["target"] = os.readlink(path)  # noqa: PTH115 - the same
+        entry["target"] = _target_of(path)
     if attributes := _attributes(path):
         entry["xattrs"] = attributes
     return entry
+
+
+def _target_of(path: str) -> str:
+    try:
+        return os.readlink(path)  # noqa: PTH115 - names in no encoding
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise FileNotFoundError(errno.ENOENT, "no link any more", path) from error
+        raise
 
 
 def _attributes(path: str) -> dict[str, str]:
@@ -131,7 +150,7 @@ def hash_of(path: str) -> str:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as opened:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "no regular file any more", path)
+            raise FileNotFoundError(errno.ENOENT, "no regular file any more", path)
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
