@@ -124,7 +124,7 @@ class Server:
             done = json.loads(said)["device_bytes"] if said else 0
             return 0 < int(done) < 1_500_000_000
 
-        until(some, 300, "a part of the disk is encrypted anew")
+        until(some, 900, "a part of the disk is encrypted anew")
 
 
 @pytest.fixture(scope="module")
