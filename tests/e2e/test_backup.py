@@ -82,8 +82,11 @@ def test_a_source_that_was_built_anew_has_its_keys_again(hardened: Bench) -> Non
 
 def test_archives_that_are_kept_no_longer_go(hardened: Bench, environment_copy: Path) -> None:
     hardened.hosts = None
-    hardened.on("rbx7", "mkdir -p /srv/clients/beta; echo kept > /srv/clients/beta/data")
     for _ in range(2):
+        hardened.on(
+            "rbx7",
+            "mkdir -p /srv/clients/beta; head -c 3000000 /dev/urandom > /srv/clients/beta/data",
+        )
         hardened.pas_infra("backup", "run", "--set", ANOTHER, code=0)
     # The same environment, whose store goes by its name, with another retention.
     declared = environment_copy.rename(environment_copy.with_name("lab"))
@@ -91,11 +94,15 @@ def test_archives_that_are_kept_no_longer_go(hardened: Bench, environment_copy: 
         variables.write("backup_source_keep: {daily: 1, weekly: 0, monthly: 0}\n")
     listed = hardened.pas_infra("backup", "list", ANOTHER, "--json", code=0).json
     pruning = ("backup", "prune", "--set", ANOTHER, "-e", declared)
+    unchecked = hardened.pas_infra(*pruning, "--confirm", "lab", code=1)
+    assert "never looked through for damage" in unchecked.stderr
+    hardened.pas_infra("backup", "check", "--set", ANOTHER, "--set", SET, code=0)
     mistyped = hardened.pas_infra(*pruning, "--confirm", "production", code=130)
     assert listed[0]["archive"] in mistyped.stderr
     assert hardened.pas_infra("backup", "list", ANOTHER, "--json", code=0).json == listed
     done = hardened.pas_infra(*pruning, "--confirm", "lab", "--json", code=0).json
     assert done["dropped"] == {ANOTHER: [one["archive"] for one in listed[:-1]]}
+    assert done["freed"][ANOTHER] > 2_500_000
     assert hardened.pas_infra("backup", "list", ANOTHER, "--json", code=0).json == listed[-1:]
     assert "nothing is kept for longer" in hardened.pas_infra(*pruning, code=0).stdout
     hardened.pas_infra("backup", "check", "--set", ANOTHER, code=0)
