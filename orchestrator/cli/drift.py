@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.drift_nightly import nightly, schedule
+from orchestrator.cli.drift_nightly import nightly, report, schedule
 from orchestrator.cli.options import (
     environment_option,
     json_option,
@@ -267,6 +267,7 @@ def fix(
 
 
 command.add_command(nightly)
+command.add_command(report)
 command.add_command(schedule)
 
 

@@ -1,15 +1,17 @@
-"""`pas-infra drift nightly` and `schedule`: the look that nobody has to start."""
+"""`pas-infra drift nightly`, `schedule`, `report`: the look that nobody starts, and its page."""
 
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.options import environment_option
+from orchestrator.cli.options import OutputFile, environment_option
 from orchestrator.cli.progress import progress_of
 from orchestrator.cli.terminal import console
 from orchestrator.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.drift.look import Drift
     from orchestrator.environment import Environment
     from orchestrator.nightly import Message
@@ -99,3 +101,38 @@ def _deliver(environment: "Environment", message: "Message") -> bool:
     for one in missed:
         console(stderr=True).print(f"{one.to} was not reached: {one.why}", markup=False)
     return not missed
+
+
+@click.command("report", short_help="Write a page with the trend and what is open.")
+@environment_option
+@click.option(
+    "--lang", "language", type=click.Choice(["fr", "en"]), default="fr", show_default=True,
+    help="The language.",
+)  # fmt: skip
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=60, show_default=True,
+    help="How many looks, the newest.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", "file", type=OutputFile(), metavar="FILE",
+    help="Where the page goes; `drift.html` beside the environment's store otherwise.",
+)  # fmt: skip
+def report(environment_name: str, language: str, limit: int, file: "Path | None") -> None:
+    """Write one HTML page: the last look, the trend of each host as a plot, what is open.
+
+    It stands for itself, and shows no difference: a page goes further than a terminal.
+    """
+    from orchestrator.drift.memory import looks
+    from orchestrator.environment import load_environment
+    from orchestrator.nightly.page import page
+    from orchestrator.runs import utc_now
+    from orchestrator.store import Store
+    from orchestrator.store.private import replace_private
+
+    environment = load_environment(environment_name)
+    now = utc_now()
+    with Store.open(environment.store_directory, environment.name) as store:
+        found, still = looks(store, limit=limit, now=now), store.drift.open()
+    written = file or environment.store_directory / "drift.html"
+    replace_private(written, page(environment.name, found, still, now, language).encode())
+    click.echo(written)
