@@ -95,12 +95,17 @@ class Catalogue:
     def remember(self, said: Iterable[Entry]) -> list[str]:
         """Take in what the source says; what it says otherwise than before is told, not believed.
 
-        Returns the names of such archives.
+        So is an archive that is older than one that was known before: it was not there then, and
+        could have the real one of its day pruned. Returns the names of such archives.
         """
         known = {(one.set, one.archive): one for one in self.entries}
+        newest = {one.set: one.archive for one in self.entries}
         otherwise = []
         for one in said:
             if one.archive in self.pruned.get(one.set, ()):
+                continue
+            if (one.set, one.archive) not in known and one.archive < newest.get(one.set, ""):
+                otherwise.append(f"{one.set}::{one.archive}")
                 continue
             before = known.setdefault((one.set, one.archive), one)
             if before != one:

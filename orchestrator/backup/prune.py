@@ -10,7 +10,7 @@ from orchestrator.backup.listing import Listed, list_archives
 from orchestrator.backup.repositories import Line, Repository, lines_to
 from orchestrator.backup.retention import VARIABLE, Retention
 from orchestrator.backup.session import Tell, work
-from orchestrator.backup.status import status
+from orchestrator.backup.status import BackupStatus, status
 from orchestrator.engine import Question, ask, variables
 from orchestrator.environment import Environment, role_defaults
 from orchestrator.errors import Incomplete, PasInfraError
@@ -82,7 +82,7 @@ def prune(
     """
     wanted = sorted(chosen, key=str)
     with recorded(environment, "backup prune", {"sets": [str(one) for one in wanted]}) as run:
-        _take_in_the_nightly_ones(environment, wanted)
+        _refuse_what_is_not_well(_take_in_the_nightly_ones(environment, wanted))
         planned = tuple(_planned(environment, one, tell) for one in wanted)
         going = tuple(one for one in planned if one.archives)
         if going and confirm(going) != environment.name:
@@ -105,25 +105,18 @@ def prune(
         return Pruned(run.id, going, freed)
 
 
-def _take_in_the_nightly_ones(environment: Environment, chosen: list[Repository]) -> None:
-    """What the nightly backups have made since, which nobody has asked for yet.
-
-    Raises PasInfraError when that, or the backups as they are, cannot be right: by an archive of
-    another day a source could have the real one of that day dropped.
-    """
-    before = {one: catalogue_of(environment, one.host).of(one.name) for one in chosen}
+def _take_in_the_nightly_ones(environment: Environment, chosen: list[Repository]) -> BackupStatus:
+    """Know what the nightly backups have made since, for which nobody has asked yet."""
     found = status(environment, chosen, utc_now())
     if found.missing:
         host, why = next(iter(found.missing.items()))
         raise Incomplete(f"{host}: {why}", where=host, next_step="then the same command again")
+    return found
+
+
+def _refuse_what_is_not_well(found: BackupStatus) -> None:
     for state in found.states:
-        known = before[state.repository]
-        since = [one for one in state.entries if one not in known]
-        late = [one.archive for one in since if known and one.archive < known[-1].archive]
-        faults = found.faults[str(state.repository)] if state.entries else ()
-        if late:
-            faults = (f"{late[0]} is said to be older than archives that were known before",)
-        if faults:
+        if state.entries and (faults := found.faults[str(state.repository)]):
             raise PasInfraError(
                 f"{state.repository} is not as it should be, and nothing is dropped: {faults[0]}",
                 where=str(state.repository),

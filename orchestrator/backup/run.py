@@ -9,6 +9,7 @@ from orchestrator.backup.entries import Entry, catalogue_of
 from orchestrator.backup.escrow import escrow_of, holds
 from orchestrator.backup.repositories import Repository, lines_to
 from orchestrator.backup.session import Tell, work
+from orchestrator.backup.status import registers_of
 from orchestrator.engine import printable
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
@@ -57,8 +58,10 @@ def run(environment: Environment, chosen: Iterable[Repository], tell: Tell) -> R
             request = {"what": "backup", "names": names, "escrowed": names}
             said = work(lines[host], request, tell)["archives"]
             done = [Entry.from_data(one) for one in said if "failed" not in one]
+            # With the nightly ones of before: what comes to light later than these is not believed.
+            registered, _ = registers_of([lines[host]])
             catalogue = catalogue_of(environment, host)
-            catalogue.remember(done)
+            catalogue.remember([*registered.get(host, ()), *done])
             catalogue.save()
             made += [(by_name[one.set], one) for one in done]
             failed += [

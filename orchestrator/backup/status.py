@@ -1,14 +1,14 @@
 """How the backups are: what the sources say, what the target holds, and what was known before."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator.backup import escrow
 from orchestrator.backup.entries import Entry, catalogue_of
-from orchestrator.backup.repositories import Repository, lines_to
+from orchestrator.backup.repositories import Line, Repository, lines_to
 from orchestrator.engine import Question, ask, printable
 from orchestrator.environment import Environment
 from orchestrator.exit_codes import ExitCode
@@ -113,9 +113,7 @@ def status(environment: Environment, chosen: Sequence[Repository], now: datetime
     """Ask sources and target, and take into the catalogue what is new."""
     sources = sorted({one.host for one in chosen})
     lines = lines_to(environment, sources)
-    said, missing = ask(
-        [line.source for line in lines.values()], Question("its backups", _ENTRIES, _read_entries)
-    )
+    said, missing = registers_of(lines.values())
     held, silent = ask(
         {line.target.host: line.target for line in lines.values()}.values(),
         Question("its repositories", "sudo -n python3 -I -", _read_held, script=_HELD),
@@ -139,6 +137,11 @@ def status(environment: Environment, chosen: Sequence[Repository], now: datetime
             states.append(state)
             faults[str(one)] = state.faults(now, lines[host].oldest)
     return BackupStatus(tuple(states), faults, {**missing, **silent})
+
+
+def registers_of(lines: Iterable[Line]) -> tuple[dict[str, list[Entry]], dict[str, str]]:
+    """What each source has registered of its backups, nightly ones too; why one says nothing."""
+    return ask([line.source for line in lines], Question("its backups", _ENTRIES, _read_entries))
 
 
 def _read_entries(text: str) -> list[Entry]:

@@ -208,7 +208,7 @@ def test_an_archive_that_is_late_drops_none(ends: Ends, environment: Any) -> Non
     late = entry(LAST - timedelta(days=1) + timedelta(hours=5))
     ends.nightly = [late]
     ends.held[late.archive] = late.id
-    with pytest.raises(PasInfraError, match="older than archives that were known before"):
+    with pytest.raises(PasInfraError, match="no backup is known that made it"):
         pruned(environment)
     assert ends.asked == []
 
@@ -240,3 +240,18 @@ def test_room_is_made_once(ends: Ends, environment: Any) -> None:
     pruned(environment)
     pruned(environment)
     assert ends.compacted == 1
+
+
+def test_what_comes_to_light_late_is_not_believed(environment: Any) -> None:
+    """An archive that was not there when a later one was: it is told each time, and never kept."""
+    late = entry(LAST - timedelta(days=2) + timedelta(hours=7))
+    catalogue = catalogue_of(environment, "rbx7")
+    for _ in range(2):
+        assert catalogue.remember([late, entry(LAST + timedelta(days=1))]) == [
+            f"system::{late.archive}"
+        ]
+    assert late not in catalogue.of("system")
+    assert len(catalogue.of("system")) == 5
+    # Of a control node that knows nothing yet, everything is new.
+    catalogue.entries = []
+    assert catalogue.remember([*nightly(4), late]) == []
