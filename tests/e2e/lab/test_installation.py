@@ -325,7 +325,7 @@ def test_what_holds_something_is_destroyed_only_when_that_is_said(server: Server
     server.lab.on("rbx7", MOUNT_BOOT)
     refused = server.pas_infra("install", "rbx7", "--confirm", "rbx7").expect(1)
     assert "mounted at /mnt" in refused.stderr
-    assert server.lab.on("rbx7", "ls /mnt/grub/grub.cfg")
+    assert server.lab.on("rbx7", "sudo ls /mnt/grub/grub.cfg")
     server.pas_infra("install", "rbx7", "--wipe", "--confirm", "rbx7").expect(0)
     server.start_from_disks()
     server.unlock()
