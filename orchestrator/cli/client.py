@@ -146,9 +146,10 @@ def offboard(
     """Erase the data of the client NAME for good, whose contract and days of grace have ended.
 
     Their services are stopped, the key slots and the header of their volume destroyed, then the key
-    itself and every copy of the header; the key store is encrypted anew, and what is left of them
-    on the host removed. It ends with a certificate, in French, as a page and as PDF. Cut short, the
-    same command goes on; for somebody who was offboarded before, it gives the same certificate.
+    itself and every copy of the header; the key store is encrypted anew. The key of their backups
+    is destroyed and the backups removed, and then what is left of them on the host. It ends with a
+    certificate, in French, as a page and as PDF. Cut short, the same command goes on; for somebody
+    who was offboarded before, it gives the same certificate.
     """
     from orchestrator.clients import Interaction, offboard
     from orchestrator.engine import Strategy, default_strategy

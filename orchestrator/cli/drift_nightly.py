@@ -83,9 +83,9 @@ def _measured(environment: "Environment", drift: "Drift") -> bool:
 
     if environment.nightly.metrics is None:
         return True
-    with Store.open(environment.store_directory, environment.name) as store:
-        text = metrics_of(environment.name, drift, store, utc_now())
     try:
+        with Store.open(environment.store_directory, environment.name) as store:
+            text = metrics_of(environment.name, drift, store, utc_now())
         write_metrics(text, environment.nightly.metrics)
     except PasInfraError as error:
         console(stderr=True).print(f"the metrics were not written: {error.what}", markup=False)
