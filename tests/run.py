@@ -5,6 +5,7 @@
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 from orchestrator.engine import Strategy, default_strategy, strategy_variables
 
 ROOT = Path(__file__).parent.parent
+# Where an output begins to say what failed, of pytest, Molecule and the rest.
+DECISIVE = re.compile(r"^(FAILED|ERROR|E  |fatal:|failed:|error:|An exception occurred)")
 PYTEST = (sys.executable, "-m", "pytest", "-q", "--durations=25", "--durations-min=20")
 
 
@@ -32,6 +35,7 @@ class Ended:
     part: Part
     code: int
     seconds: float
+    reason: str = ""
 
 
 def lint() -> list[Part]:
@@ -100,13 +104,27 @@ def run(part: Part) -> Ended:
             text=True,
             check=False,
         )
-        ended = Ended(part, done.returncode, time.monotonic() - started)
+        why = reason(done.stdout) if done.returncode else ""
+        ended = Ended(part, done.returncode, time.monotonic() - started, why)
         # Of a scenario that passed nobody reads more than its end.
         shown = done.stdout if done.returncode else "\n".join(done.stdout.splitlines()[-12:])
         print(f"── {part.name} has ended\n{shown}", flush=True)
         return ended
     code = subprocess.run(part.command, cwd=ROOT, check=False).returncode
     return Ended(part, code, time.monotonic() - started)
+
+
+def reason(output: str) -> str:
+    """The few lines of an output that say what failed: of a log only the end may be kept."""
+    for escape in (r"\x1b\[[0-9;]*m", r"^ *│ ?"):
+        output = re.sub(escape, "", output, flags=re.MULTILINE)
+    lines = output.splitlines()
+    found = [number for number, line in enumerate(lines) if DECISIVE.search(line)]
+    if not found:
+        return "\n".join(lines[-5:])
+    begins = lines[found[0] : found[0] + 8]
+    named = [lines[number] for number in found[1:] if lines[number].startswith("FAILED ")]
+    return "\n".join(line[:300] for line in begins + named[:8])
 
 
 def run_all(parts: list[Part]) -> list[Ended]:
@@ -139,8 +157,10 @@ def main() -> int:
     for one in ended:
         print(f"{'failed' if one.code else 'passed':<8}{one.seconds:7.1f} s  {one.part.name}")
     print(f"{'':<8}{time.monotonic() - started:7.1f} s  in all")
-    failed = sum(one.code != 0 for one in ended)
-    print(f"parts: {len(ended) - failed} passed, {failed} failed")
+    failed = [one for one in ended if one.code]
+    for one in failed:
+        print(f"── {one.part.name} failed:\n{one.reason or 'see above'}")
+    print(f"parts: {len(ended) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
 
 
