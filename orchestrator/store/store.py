@@ -63,6 +63,11 @@ class Store(Tables):
         self.drift = DriftTables(connection, path)
         self.baselines = Baselines(connection, path)
 
+    @staticmethod
+    def lies_in(directory: Path) -> bool:
+        """Whether there is one, sound or not: for whoever is to make none."""
+        return os.path.lexists(directory / STORE_NAME)
+
     @classmethod
     def open(cls, directory: Path, environment: str) -> Self:
         """Open the store that lies in `directory`; create it, or bring its tables up to date.
