@@ -1,5 +1,6 @@
 """An environment that is looked at again and again, read anew only when its files have changed."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,5 +29,8 @@ class FreshEnvironment:
 
 def _stamp_of(directory: Path) -> _Stamp:
     """How many files there are, and when one of them was last changed."""
-    changed = [file.stat().st_mtime_ns for file in directory.rglob("*") if file.is_file()]
+    changed = []
+    for file in directory.rglob("*"):
+        with suppress(FileNotFoundError):  # editors make and remove files of their own meanwhile
+            changed.append(file.stat().st_mtime_ns)
     return len(changed), max(changed, default=0)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from orchestrator.catalogue import Catalogue, load_catalogue
 from orchestrator.environment import Environment
-from orchestrator.errors import PasInfraError
+from orchestrator.errors import PasInfraError, refusal
 from orchestrator.exit_codes import ExitCode
 from orchestrator.measures import view_checks
 from orchestrator.paths import project_root
@@ -19,8 +19,8 @@ from orchestrator.status.measures import ChapterState, by_chapter, measures, of_
 from orchestrator.status.subject import Level, Point, Subject, worst
 from orchestrator.store import Store
 
-# The latter are what reading makes of a record that is none.
-_FAULTS = (PasInfraError, AttributeError, LookupError, TypeError, ValueError)
+# The last ones are what reading makes of a record that is none.
+_FAULTS = (PasInfraError, OSError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,16 @@ def status_of(environment: Environment, *, max_age: timedelta, now: datetime) ->
 @contextmanager
 def _store_of(environment: Environment) -> Iterator[Store | PasInfraError | None]:
     """The store, or why it cannot be read; None where there is none: to look makes none."""
-    if not Store.lies_in(environment.store_directory):
-        yield None
-        return
     try:
+        if not Store.lies_in(environment.store_directory):
+            yield None
+            return
         store = Store.open(environment.store_directory, environment.name)
     except PasInfraError as error:
         yield error
+        return
+    except OSError as error:
+        yield refusal(error)
         return
     try:
         yield store
@@ -120,6 +123,9 @@ def _subject(
 
 
 def _why(error: Exception, next_step: str, material: Material) -> Point:
+    if isinstance(error, OSError) and error.filename:
+        what = f"{refusal(error).what}: {error.filename}"
+        return Point(Level.UNKNOWN, what, next_step=next_step)
     if not isinstance(error, PasInfraError):
         what = f"a record cannot be read: {error!r}"
         return Point(Level.UNKNOWN, what, next_step="pas-infra history")

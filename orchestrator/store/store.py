@@ -65,8 +65,15 @@ class Store(Tables):
 
     @staticmethod
     def lies_in(directory: Path) -> bool:
-        """Whether there is one, sound or not: for whoever is to make none."""
-        return os.path.lexists(directory / STORE_NAME)
+        """Whether there is one, sound or not: for whoever is to make none.
+
+        Raises OSError where this account may not look.
+        """
+        try:
+            (directory / STORE_NAME).lstat()
+        except FileNotFoundError:
+            return False
+        return True
 
     @classmethod
     def open(cls, directory: Path, environment: str) -> Self:

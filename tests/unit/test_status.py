@@ -66,6 +66,16 @@ def spoil(name: str) -> Change:
     return change
 
 
+def unreadable(name: str) -> Change:
+    """A directory, which root may not read as a file either."""
+
+    def change(morning: Morning) -> None:
+        (morning.store / name).unlink()
+        (morning.store / name).mkdir()
+
+    return change
+
+
 def begin_offboarding(morning: Morning, *, certified: bool = False) -> Path:
     journal = Journal.begin(morning.environment, morning.environment.clients[0], "a.martin")
     journal.keep("confirmed", (NOW - timedelta(hours=5)).isoformat(), 1)
@@ -211,6 +221,10 @@ CHANGES: dict[str, tuple[Change, str, Level, str]] = {
     "certificates, no such list": (
         spoil("certificates.json"), "certificates", Level.UNKNOWN, "no list of certificates",
     ),
+    "certificates, a list that may not be read": (
+        unreadable("certificates.json"), "certificates", Level.UNKNOWN,
+        "this machine refused: Is a directory: /",
+    ),
     "vulnerabilities, open": (
         lambda m: m.run("vulns", RunStatus.FINDINGS, "4 open on 3 hosts, 1 decided on", hours=1),
         "vulnerabilities", Level.ATTENTION, "4 open on 3 hosts, 1 decided on (1 h ago)",
@@ -333,6 +347,18 @@ def test_a_store_that_cannot_be_read_is_unknown_and_hides_nothing_else(
         assert (drift.headline, drift.next_step) == (
             "the store cannot be used: file is not a database", "pas-infra history",
         )  # fmt: skip
+
+
+def test_a_store_that_may_not_be_looked_for_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    morning = morning_of(tmp_path, monkeypatch)
+    shutil.rmtree(morning.store)
+    morning.store.write_text("no directory")
+    status = morning.status()
+    for one in status.subjects:
+        if one.name in RECORDED:
+            assert (one.level, "Not a directory" in one.headline) == (Level.UNKNOWN, True), one
 
 
 def test_a_row_that_is_no_record_is_unknown(
