@@ -63,12 +63,14 @@ def registers(material: Material) -> tuple[Subject, Subject]:
     # Judged on the day that the environment declares, if it does: so say it.
     as_of = material.environment.registers_as_of
     note = f", as of {as_of}" if as_of else ""
-    wrong = [point for one in found.values() for point in _register(one)]
-    sound = Point(Level.OK, f"nothing is overdue in {len(found)}{note}")
+    check = "pas-infra register check"
+    wrong = [point for name, one in found.items() for point in _register(one, check, about=name)]
+    missed = _register(reviews, "pas-infra access review", about="")
+    sound = Point(Level.OK, f"nothing is overdue in {len(found)} registers{note}")
     reviewed = Point(Level.OK, f"the next one is due by {due}{note}")
     return (
         Subject("registers", tuple(wrong) or (sound,), material.now),
-        Subject("access reviews", tuple(_register(reviews)) or (reviewed,), material.now),
+        Subject("access reviews", tuple(missed) or (reviewed,), material.now),
     )
 
 
@@ -155,10 +157,8 @@ def _certificates(host: str, seen: SeenHost | None, material: Material) -> Itera
         yield Point(Level.OK, f"{len(seen.certificates)} are sound", host)
 
 
-def _register(one: RegisterState) -> Iterator[Point]:
-    name = one.register.definition.name
-    command = f"pas-infra register check {name}"
-    yield from (Point(Level.ATTENTION, finding.what, name, command) for finding in one.findings)
+def _register(one: RegisterState, command: str, *, about: str) -> Iterator[Point]:
+    yield from (Point(Level.ATTENTION, finding.what, about, command) for finding in one.findings)
 
 
 def _offboarding(name: str, journal: Journal, now: datetime) -> Point:
