@@ -186,9 +186,11 @@ def watched(small: Path, *, during: str = "", **variables: str) -> tuple[str, in
         [sys.executable, "-m", "orchestrator", "status", "--env", str(small), "--watch", "1"],
         stdin=secondary, stdout=secondary, stderr=secondary, cwd=project_root(),
         env={**environment, "TERM": "xterm-256color", **variables}, start_new_session=True,
+        # A test that was begun in the background has it ignored, and so would what it begins.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     os.close(secondary)
-    sent, deadline = b"", time.monotonic() + 60
+    sent, deadline = b"", time.monotonic() + 180
     stopped = False
     while time.monotonic() < deadline:
         try:
