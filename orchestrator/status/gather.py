@@ -1,7 +1,7 @@
 """The morning of an environment: every subject, every host, every chapter, and what it comes to."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -62,9 +62,11 @@ def status_of(environment: Environment, *, max_age: timedelta, now: datetime) ->
     """The state of an environment; what a run looked at longer ago than `max_age` is not known.
 
     No host is asked and nothing is made, not even a store. What cannot be read is a subject of
-    which nothing is known, and hides no other.
+    which nothing is known, and hides no other. Raises ConfigurationInvalid when a register
+    has become invalid since the environment was loaded.
     """
-    with _store_of(environment) as store:
+    store = _store_of(environment)
+    with store if isinstance(store, Store) else nullcontext():
         material = Material(environment, store, max_age, now)
         catalogue = load_catalogue()
         measured, found, whole = _measured(material, catalogue)
@@ -92,24 +94,16 @@ def status_of(environment: Environment, *, max_age: timedelta, now: datetime) ->
     )
 
 
-@contextmanager
-def _store_of(environment: Environment) -> Iterator[Store | PasInfraError | None]:
+def _store_of(environment: Environment) -> Store | PasInfraError | None:
     """The store, or why it cannot be read; None where there is none: to look makes none."""
     try:
         if not Store.lies_in(environment.store_directory):
-            yield None
-            return
-        store = Store.open(environment.store_directory, environment.name)
+            return None
+        return Store.open(environment.store_directory, environment.name)
     except PasInfraError as error:
-        yield error
-        return
+        return error
     except OSError as error:
-        yield refusal(error)
-        return
-    try:
-        yield store
-    finally:
-        store.close()
+        return refusal(error)
 
 
 def _subject(

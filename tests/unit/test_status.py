@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 from morning import CERTIFICATE, CHECKED, SIGHTING, Morning, morning_of
 from report_store import NOW, Said
+from small_environment import write_small
 
 from orchestrator.backup.entries import directory_of
-from orchestrator.environment import Waiver
+from orchestrator.environment import Waiver, load_environment
+from orchestrator.errors import ConfigurationInvalid
 from orchestrator.exit_codes import ExitCode
 from orchestrator.offboardings import CERTIFICATE as CERTIFIED
 from orchestrator.offboardings import Journal
 from orchestrator.offboardings import directory_of as offboardings_of
 from orchestrator.records import MeasureState, RunStatus, TaskStatus, Verdict
-from orchestrator.status import Level, Point, Subject
+from orchestrator.status import Level, Point, Subject, status_of
 from orchestrator.status.subject import age
 
 SUBJECTS = (
@@ -359,6 +361,18 @@ def test_a_store_that_may_not_be_looked_for_is_unknown(
     for one in status.subjects:
         if one.name in RECORDED:
             assert (one.level, "Not a directory" in one.headline) == (Level.UNKNOWN, True), one
+
+
+def test_a_register_that_has_become_invalid_is_told_as_it_is_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    directory = write_small(tmp_path / "small")
+    environment = load_environment(directory)
+    (directory / "registers").mkdir()
+    (directory / "registers/risks.yml").write_text("- {date: today}\n")
+    with pytest.raises(ConfigurationInvalid):
+        status_of(environment, max_age=timedelta(days=7), now=NOW)
 
 
 def test_a_row_that_is_no_record_is_unknown(
