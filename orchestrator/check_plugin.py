@@ -12,10 +12,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from orchestrator.records import CheckResult, Verdict
-
-BROKE_DOWN = "the check broke down"
-NEEDS_FULL_KERNEL = "needs a full kernel"
+from orchestrator.records import BROKE_DOWN, NEEDS_FULL_KERNEL, CheckResult, Verdict
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

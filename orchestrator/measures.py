@@ -76,6 +76,23 @@ def view_measures(
     )
 
 
+def view_checks(catalogue: Catalogue, project: Path) -> tuple[MeasureView, ...]:
+    """Every measure with the checks that prove it alone, which is all that its verdict rests on.
+
+    It reads no role and no document, and judges neither: that takes longer than a store's answer.
+    """
+    found = [check_measures(project / "tests" / kind) for kind in ("hosts", "registers")]
+    return tuple(
+        MeasureView(
+            measure,
+            (),
+            (),
+            tuple(check for each in found for check in each.get(measure.number, ())),
+        )
+        for measure in catalogue
+    )
+
+
 def select(
     views: Sequence[MeasureView],
     catalogue: Catalogue,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.environment import Client, Environment
+from orchestrator.errors import PasInfraError
 from orchestrator.keys.key_store import clients_directory
 from orchestrator.store.private import private_directory, replace_private
 
@@ -34,9 +35,21 @@ class Journal:
 
     @classmethod
     def found(cls, environment: Environment, name: str) -> Self | None:
-        """The journal of an offboarding that was confirmed, ended or not."""
+        """The journal of an offboarding that was confirmed, ended or not.
+
+        Raises PasInfraError when it cannot be read.
+        """
         file = _file(environment, name)
-        return cls(file, **json.loads(file.read_text("utf-8"))) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            return cls(file, **json.loads(file.read_text("utf-8")))
+        except (ValueError, TypeError) as error:
+            raise PasInfraError(
+                f"this is no journal of an offboarding any more: {error}",
+                where=file,
+                next_step="bring it back from a copy: it is what an erasure goes on from",
+            ) from error
 
     @classmethod
     def all_begun(cls, environment: Environment) -> list[Self]:
@@ -60,6 +73,15 @@ class Journal:
         content = {name: value for name, value in asdict(self).items() if name != "file"}
         private_directory(self.file.parent)
         replace_private(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
+
+
+def unfinished(environment: Environment) -> dict[str, Journal]:
+    """The offboardings that were confirmed and have no certificate yet, by the client's name."""
+    return {
+        journal.file.stem: journal
+        for journal in Journal.all_begun(environment)
+        if not is_certified(environment, journal.file.stem)
+    }
 
 
 def is_certified(environment: Environment, name: str) -> bool:

@@ -6,6 +6,10 @@ from enum import StrEnum
 
 from orchestrator.exit_codes import ExitCode
 
+# How the message of an unmeasured check begins that says why.
+BROKE_DOWN = "the check broke down"
+NEEDS_FULL_KERNEL = "needs a full kernel"
+
 
 class TaskStatus(StrEnum):
     """What became of one task on one host."""

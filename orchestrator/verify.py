@@ -14,12 +14,18 @@ from typing import Any
 
 from orchestrator.backup.repositories import declared_repositories
 from orchestrator.catalogue import check_measures, measure_key
-from orchestrator.check_plugin import BROKE_DOWN
 from orchestrator.engine import Connection, connections, variables
 from orchestrator.environment import Environment, Vaulted, Waiver, accounts_on
 from orchestrator.exit_codes import ExitCode
 from orchestrator.paths import project_root
-from orchestrator.records import CheckResult, MeasureState, RunStatus, Verdict, state_of
+from orchestrator.records import (
+    BROKE_DOWN,
+    CheckResult,
+    MeasureState,
+    RunStatus,
+    Verdict,
+    state_of,
+)
 from orchestrator.runs import recorded
 from orchestrator.selection import Selection
 

@@ -87,6 +87,8 @@ class Catalogue:
     pruned: dict[str, list[str]] = field(default_factory=dict)
     # The data sets of which some were dropped, and the target has made no room yet.
     crowded: list[str] = field(default_factory=list)
+    # When the source last said what it has registered; None where that was not written down.
+    asked: datetime | None = None
 
     def of(self, name: str) -> list[Entry]:
         """The archives of a data set, the last one last."""
@@ -136,6 +138,7 @@ class Catalogue:
             "checks": self.checks,
             "pruned": self.pruned,
             "crowded": self.crowded,
+            "asked": self.asked.isoformat() if self.asked else None,
         }
         replace_private(self.file, json.dumps(content, indent=1, sort_keys=True).encode())
 
@@ -152,12 +155,14 @@ def catalogue_of(environment: Environment, host: str) -> Catalogue:
         return Catalogue(file, [])
     try:
         content = json.loads(file.read_text("utf-8"))
+        asked = content.get("asked")
         return Catalogue(
             file,
             [Entry.from_data(one) for one in content["entries"]],
             content["checks"],
             content.get("pruned", {}),
             content.get("crowded", []),
+            datetime.fromisoformat(asked) if asked else None,
         )
     except (ValueError, LookupError, TypeError) as error:
         raise PasInfraError(

@@ -98,6 +98,23 @@ def _settings(environment: Environment, hosts: list[str]) -> Mapping[str, Mappin
     }
 
 
+def declared_oldest(environment: Environment, source: str) -> timedelta:
+    """How old the last archive of a host may be, without asking Ansible.
+
+    Raises PasInfraError where only Ansible can tell, since it is computed.
+    """
+    declared = environment.host(source).variables.get(_AGE)
+    if declared is None:
+        declared = role_defaults(project_root() / "roles" / "backup_source")[_AGE]
+    if not isinstance(declared, int):
+        raise PasInfraError(
+            f"{_AGE} of {source} is computed: how old its archives may be, Ansible alone can tell",
+            where=environment.directory,
+            next_step="pas-infra backup status",
+        )
+    return timedelta(hours=declared)
+
+
 def lines_to(environment: Environment, sources: Iterable[str]) -> dict[str, Line]:
     """How each source and its target are reached; raises PasInfraError where none is declared."""
     hosts = sorted(set(sources))

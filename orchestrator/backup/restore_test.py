@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from jinja2 import Environment as Templates
-from jinja2 import PackageLoader, StrictUndefined
-
 from orchestrator.backup.entries import Entry, catalogue_of, directory_of
 from orchestrator.backup.escrow import escrow_of
 from orchestrator.backup.repositories import Line, Repository, lines_to
@@ -17,11 +14,14 @@ from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.operator import current_operator
-from orchestrator.records import RunStatus, TaskResult, TaskStatus
+from orchestrator.records import Run, RunStatus, TaskResult, TaskStatus
 from orchestrator.runs import recorded, utc_now
+from orchestrator.store import Store
 from orchestrator.store.private import private_directory, replace_private
 
+COMMAND = "backup test"
 _MEASURES = ("7.5.2", "11.1.1")
+_TESTS = 100  # among which the last one of each data set is searched
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def restore_test(
     """
     wanted = sorted(chosen, key=str)
     options = {"sets": [str(one) for one in wanted], "files": files}
-    with recorded(environment, "backup test", options) as record:
+    with recorded(environment, COMMAND, options) as record:
         lines = lines_to(environment, [one.host for one in wanted])
         done = [
             _tested(environment, lines[one.host], one, tell, files, from_escrow=from_escrow)
@@ -92,6 +92,27 @@ def restore_test(
             record.end_with(RunStatus.FINDINGS, "a restore differs from what was backed up")
         file = _write_minutes(environment, done, files, record.id, from_escrow=from_escrow)
         return Tested(record.id, tuple(done), file)
+
+
+@dataclass(frozen=True)
+class LastTest:
+    """The last restore test of a data set that came to its end; `what` is a line of it."""
+
+    run: Run
+    passed: bool
+    what: str
+
+
+def last_tests(store: Store) -> dict[str, LastTest]:
+    """By the name of the repository (`rbx7/system`); one that was cut short has tested nothing."""
+    found: dict[str, LastTest] = {}
+    for run in store.runs(_TESTS, COMMAND):
+        if run.status not in (RunStatus.OK, RunStatus.FINDINGS):
+            continue
+        for one in store.results(run.id):
+            name, _, what = one.task.partition(": ")
+            found.setdefault(name, LastTest(run, one.status is TaskStatus.OK, what))
+    return found
 
 
 def _tested(
@@ -133,6 +154,10 @@ def _write_minutes(
     from_escrow: bool,
 ) -> Path:
     """The minutes, in French, which nobody overwrites."""
+    # Here, for whoever only asks what was tested is not to wait for it.
+    from jinja2 import Environment as Templates
+    from jinja2 import PackageLoader, StrictUndefined
+
     now = utc_now()
     directory = directory_of(environment) / "minutes"
     for each in (environment.store_directory, directory.parent, directory):

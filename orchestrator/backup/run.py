@@ -62,6 +62,7 @@ def run(environment: Environment, chosen: Iterable[Repository], tell: Tell) -> R
             registered, _ = registers_of([lines[host]])
             catalogue = catalogue_of(environment, host)
             catalogue.remember([*registered.get(host, ()), *done])
+            catalogue.asked = utc_now() if host in registered else catalogue.asked
             catalogue.save()
             made += [(by_name[one.set], one) for one in done]
             failed += [

@@ -62,6 +62,22 @@ class BackupState:
 
     def faults(self, now: datetime, oldest: timedelta) -> tuple[str, ...]:
         """What somebody has to look at, one sentence each."""
+        known = self.known_faults(now, oldest)
+        if not self.entries:
+            return known
+        last = self.entries[-1]
+        sentences = {
+            "the target holds nothing of it": self.held is None,
+            "root's last copy at the target is older than the last archive": self.held
+            and (not self.held.kept or _of_copy(self.held.kept[-1]) < last.moment),
+            "the target has not written it since its last archive began": self.held
+            and self.held.written < last.moment - timedelta(hours=1),
+            f"the source now says otherwise of {', '.join(self.otherwise)}": self.otherwise,
+        }
+        return (*known, *(sentence for sentence, holds in sentences.items() if holds))
+
+    def known_faults(self, now: datetime, oldest: timedelta) -> tuple[str, ...]:
+        """Those that the catalogue shows by itself, whatever source and target would say now."""
         if not self.entries:
             return (f"no archive: pas-infra backup run --host {self.repository.host}",)
         last, before = self.entries[-1], self.entries[-2] if len(self.entries) > 1 else None
@@ -77,12 +93,6 @@ class BackupState:
             if before
             else "": smaller,
             "its key is not in escrow": not self.has_key,
-            "the target holds nothing of it": self.held is None,
-            "root's last copy at the target is older than the last archive": self.held
-            and (not self.held.kept or _of_copy(self.held.kept[-1]) < last.moment),
-            "the target has not written it since its last archive began": self.held
-            and self.held.written < last.moment - timedelta(hours=1),
-            f"the source now says otherwise of {', '.join(self.otherwise)}": self.otherwise,
             f"its last check found damage: {'; '.join((self.checked or {}).get('damaged', ()))}": (
                 self.checked and self.checked["damaged"]
             ),
@@ -124,6 +134,7 @@ def status(environment: Environment, chosen: Sequence[Repository], now: datetime
         catalogue = catalogue_of(environment, host)
         otherwise = catalogue.remember(said.get(host, ()))
         if said.get(host):
+            catalogue.asked = now
             catalogue.save()
         for one in (each for each in chosen if each.host == host):
             state = BackupState(

@@ -18,6 +18,7 @@ _PR_SET_DUMPABLE = 4
 
 # One module a command; it is imported when it is called, so that help and completion stay fast.
 COMMANDS = {
+    "status": "Show how an environment is this morning, on one screen; no host is asked.",
     "doctor": "Check that this control node has what it needs.",
     "env": "List, show and check environments.",
     "lab": "Start and stop the lab of real hosts.",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.certificates import WARN_DAYS
 from orchestrator.cli.options import environment_option, hosts_option, json_option
 from orchestrator.cli.results import show_faults
 from orchestrator.cli.terminal import console, print_json
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--warn-days",
     type=click.IntRange(min=0),
-    default=21,
+    default=WARN_DAYS,
     show_default=True,
     metavar="DAYS",
     help="A certificate that ends within so many days is a finding.",
@@ -46,30 +47,31 @@ def command(
     The hosts are asked; nothing on them is changed. Found are certificates in files, and those that
     listeners of TCP show; what the host merely trusts (/etc/ssl/certs) is left out, and so is sshd,
     which shows none. Ends with 2 when one has ended or will soon, is weak, or has a broken chain; 4
-    when a host could not be asked.
+    when a host could not be asked. What was seen is kept beside the store, for `pas-infra status`.
     """
     from datetime import UTC, datetime, timedelta
 
     from orchestrator.certificates.live import list_certificates
+    from orchestrator.certificates.memory import remember
     from orchestrator.certificates.metrics import as_metrics
     from orchestrator.engine import connections
     from orchestrator.environment import load_environment
+    from orchestrator.metrics import write_metrics
     from orchestrator.selection import select
 
     environment = load_environment(environment_name)
     chosen = select(environment, limit=hosts)
+    now = datetime.now(UTC)
     found = list_certificates(
-        connections(environment, chosen.hosts), datetime.now(UTC), timedelta(days=warn_days)
+        connections(environment, chosen.hosts), now, timedelta(days=warn_days)
     )
-    if metrics:
-        # All of it or nothing: the exporter reads whenever it likes.
-        new = metrics.with_name(f".{metrics.name}")
-        new.write_text(as_metrics(found), "utf-8")
-        new.replace(metrics)
     if as_json:
         print_json(_as_data(found))
     else:
         _show(found, console())
+    if metrics:
+        write_metrics(as_metrics(found), metrics)
+    remember(environment, found, chosen.hosts, now)
     return found.exit_code
 
 

@@ -77,7 +77,8 @@ def schedule(environment_name: str, *, removing: bool, showing: bool) -> None:
 def _measured(environment: "Environment", drift: "Drift") -> bool:
     """Whether the metrics are written, where they are wanted."""
     from orchestrator.errors import PasInfraError
-    from orchestrator.nightly import metrics_of, write_metrics
+    from orchestrator.metrics import write_metrics
+    from orchestrator.nightly import metrics_of
     from orchestrator.runs import utc_now
     from orchestrator.store import Store
 

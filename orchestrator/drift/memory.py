@@ -39,9 +39,23 @@ class Known:
 def looks(store: Store, *, limit: int, now: datetime) -> tuple[Look, ...]:
     """The latest runs of drift, newest first; those whose process has died are marked first."""
     store.mark_broken(now)
+    return read_looks(store, limit=limit)
+
+
+def read_looks(store: Store, *, limit: int) -> tuple[Look, ...]:
+    """The same without a word on those that have died: the store stays as it is."""
     runs = store.runs(limit, "drift")
     hosts = store.drift.hosts([run.id for run in runs])
     return tuple(Look(run, tuple(hosts[run.id])) for run in runs)
+
+
+def last_by_host(found: Sequence[Look]) -> dict[str, tuple[Run, HostDrift]]:
+    """The last look at all roles of each host, and its run; `found` are newest first."""
+    last: dict[str, tuple[Run, HostDrift]] = {}
+    for one in found:
+        for host in one.hosts if not one.roles else ():
+            last.setdefault(host.host, (one.run, host))
+    return last
 
 
 def trend(found: Sequence[Look]) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from orchestrator.nightly.delivery import Undelivered, deliver
 from orchestrator.nightly.message import Message, failure_of, message_of
-from orchestrator.nightly.metrics import metrics_of, write_metrics
+from orchestrator.nightly.metrics import metrics_of
 from orchestrator.nightly.units import Units, install, remove, units_of
 
 __all__ = [
@@ -16,5 +16,4 @@ __all__ = [
     "metrics_of",
     "remove",
     "units_of",
-    "write_metrics",
 ]

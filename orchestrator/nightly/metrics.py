@@ -1,17 +1,15 @@
 """What Prometheus reads of a night, with the last success: whoever dies in silence is missed."""
 
-import os
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 
 from orchestrator.drift.look import Drift
 from orchestrator.drift.memory import Look, looks
-from orchestrator.errors import refusal
+from orchestrator.metrics import as_text, gauge
 from orchestrator.store import Store
 
 _NIGHTS = 400  # looks among which the last complete one is searched
-_MODE = 0o644  # another account reads it
+_PREFIX = "pas_infra_drift_"
 _OF_HOST = {
     "findings": ("findings", "Findings that nobody has accepted"),
     "new": ("findings_new", "Some of them: not seen by the look before"),
@@ -25,23 +23,23 @@ _OF_HOST = {
 
 def metrics_of(environment: str, drift: Drift, store: Store, now: datetime) -> str:
     """The metrics, in the text format of Prometheus; times are in seconds since 1970."""
-    label = f'environment="{environment}"'
-    lines = _metric("run_timestamp_seconds", "When the last look ended", [(label, now.timestamp())])
+    here = {"environment": environment}
+    lines = gauge(
+        f"{_PREFIX}run_timestamp_seconds", "When the last look ended", [(here, now.timestamp())]
+    )
     last = last_success(looks(store, limit=_NIGHTS, now=now), drift, now)
     if last is not None:
-        lines += _metric(
-            "last_success_timestamp_seconds",
+        lines += gauge(
+            f"{_PREFIX}last_success_timestamp_seconds",
             "When a look at all hosts last saw everything",
-            [(label, last.timestamp())],
+            [(here, last.timestamp())],
         )
     for name, (metric, help_text) in _OF_HOST.items():
-        values = [
-            (f'{label},host="{host.host}"', float(getattr(host, name))) for host in drift.hosts
-        ]
-        lines += _metric(metric, help_text, values)
+        values = [({**here, "host": host.host}, float(getattr(host, name))) for host in drift.hosts]
+        lines += gauge(f"{_PREFIX}{metric}", help_text, values)
     seconds = max((host.seconds for host in drift.hosts), default=0.0)
-    lines += _metric("duration_seconds", "How long the look took", [(label, seconds)])
-    return "\n".join(lines) + "\n"
+    lines += gauge(f"{_PREFIX}duration_seconds", "How long the look took", [(here, seconds)])
+    return as_text(lines)
 
 
 def last_success(found: Iterable[Look], drift: Drift, now: datetime) -> datetime | None:
@@ -54,24 +52,3 @@ def last_success(found: Iterable[Look], drift: Drift, now: datetime) -> datetime
         if not one.roles and wanted and wanted <= complete:
             return datetime.fromisoformat(one.run.ended or one.run.started)
     return None
-
-
-def write_metrics(text: str, file: Path) -> None:
-    """Put them in the place of the former ones, whole; raises PasInfraError where it refuses."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, "utf-8")
-        beside.chmod(_MODE)
-        beside.replace(file)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise refusal(error) from error
-
-
-def _metric(name: str, help_text: str, values: Iterable[tuple[str, float]]) -> list[str]:
-    full = f"pas_infra_drift_{name}"
-    return [
-        f"# HELP {full} {help_text}.",
-        f"# TYPE {full} gauge",
-        *(f"{full}{{{labels}}} {value:.15g}" for labels, value in values),
-    ]

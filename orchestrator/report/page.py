@@ -4,10 +4,6 @@ import gc
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment as Templates
-from jinja2 import PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from orchestrator.errors import PasInfraError
 from orchestrator.report import plot
 from orchestrator.report.colours import STATE_OF_VERDICT, STATES
@@ -20,6 +16,11 @@ def html(
     material: Material, content: Mapping[str, Any], words: Wording, roles: Mapping[str, str]
 ) -> str:
     """The page of an edition; `roles` says where the page of each role is, if it is linked."""
+    # Here, for whoever only asks where the measures stand is not to wait for it.
+    from jinja2 import Environment as Templates
+    from jinja2 import PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
     templates = Templates(
         loader=PackageLoader("orchestrator.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

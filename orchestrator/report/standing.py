@@ -11,11 +11,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from orchestrator.catalogue import CheckReference, Kind
-from orchestrator.check_plugin import BROKE_DOWN, NEEDS_FULL_KERNEL
 from orchestrator.environment import Environment, Waiver
 from orchestrator.measures import MeasureView
 from orchestrator.paths import project_root
-from orchestrator.records import CheckResult, MeasureState, Run, Verdict, state_of
+from orchestrator.records import (
+    BROKE_DOWN,
+    NEEDS_FULL_KERNEL,
+    CheckResult,
+    MeasureState,
+    Run,
+    Verdict,
+    state_of,
+)
 from orchestrator.report.evidence import canonical
 from orchestrator.store import Store, last_looks, last_runs_by_host
 from orchestrator.verify import REGISTER_CHECKS, applies
@@ -118,10 +125,11 @@ def standings(
     looked at all of a host has left it out: it is not asked of that host. It does not count at all
     once it is no check of the project any more.
     """
-    whole = last_runs_by_host(store, [run.id for run in store.runs(EVERY) if is_whole(run)])
+    whole = last_whole_runs(store, environment)
     seen: dict[tuple[str, str], list[tuple[Run, CheckResult]]] = {}
     runs: dict[int, Run] = {}
-    for run_id, check in last_looks(store):
+    since = 0 if set(whole) < objects(environment) else min(whole.values())
+    for run_id, check in last_looks(store, since):
         if run_id < whole.get(check.host, 0):
             continue
         if run_id not in runs:
@@ -142,6 +150,32 @@ def standings(
         ]
         found.append(Standing(view, tuple(looks)))
     return tuple(found)
+
+
+def unseen(views: Sequence[MeasureView], environment: Environment) -> tuple[Standing, ...]:
+    """Where each measure stands when nothing was ever recorded, or none of it can be read."""
+    return tuple(
+        Standing(
+            view,
+            tuple(
+                _never(each, host, view.measure.number)
+                for each in view.checks
+                for host in _hosts_of(each, environment)
+            ),
+        )
+        for view in views
+    )
+
+
+def objects(environment: Environment) -> set[str]:
+    """Of what checks have results: the hosts, and the environment itself for its registers."""
+    return {environment.name, *(host.name for host in environment.hosts)}
+
+
+def last_whole_runs(store: Store, environment: Environment) -> dict[str, int]:
+    """The last run that was to look at every check of each of `objects`, and has results of it."""
+    runs = [run.id for run in store.runs(EVERY) if is_whole(run)]
+    return last_runs_by_host(store, runs, objects(environment))
 
 
 def is_whole(run: Run) -> bool:

@@ -63,6 +63,18 @@ class Store(Tables):
         self.drift = DriftTables(connection, path)
         self.baselines = Baselines(connection, path)
 
+    @staticmethod
+    def lies_in(directory: Path) -> bool:
+        """Whether there is one, sound or not: for whoever is to make none.
+
+        Raises OSError where this account may not look.
+        """
+        try:
+            (directory / STORE_NAME).lstat()
+        except FileNotFoundError:
+            return False
+        return True
+
     @classmethod
     def open(cls, directory: Path, environment: str) -> Self:
         """Open the store that lies in `directory`; create it, or bring its tables up to date.

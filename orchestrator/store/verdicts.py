@@ -10,15 +10,18 @@ from orchestrator.records import CheckResult, Verdict
 from orchestrator.store.store import Store
 
 
-def last_looks(store: Store) -> list[tuple[int, CheckResult]]:
+def last_looks(store: Store, since: int = 0) -> list[tuple[int, CheckResult]]:
     """Each check of each host as the last run that looked at it left it, with that run's id.
 
-    A check that ran with several parameters has one result for each of them.
+    Runs before `since` are left out. A check that ran with several parameters has one result for
+    each of them.
     """
     latest = {
         (row["host"], row["name"]): row["run_id"]
         for row in store._select(
-            "SELECT host, name, max(run_id) AS run_id FROM checks GROUP BY host, name"
+            "SELECT host, name, max(run_id) AS run_id FROM checks WHERE run_id >= ?"
+            " GROUP BY host, name",
+            since,
         )
     }
     return [
@@ -57,13 +60,15 @@ def hosts_seen(store: Store, run_ids: Collection[int]) -> Mapping[int, set[str]]
     return found
 
 
-def last_runs_by_host(store: Store, run_ids: Collection[int]) -> dict[str, int]:
-    """Of these runs the last one that has results of each host."""
-    return {
-        row["host"]: row["run_id"]
-        for row in store._select(
-            "SELECT host, max(run_id) AS run_id FROM checks"
-            " WHERE run_id IN (SELECT value FROM json_each(?)) GROUP BY host",
-            json.dumps(list(run_ids)),
-        )
-    }
+def last_runs_by_host(
+    store: Store, run_ids: Collection[int], hosts: Collection[str]
+) -> dict[str, int]:
+    """Of these runs the last one that has results of each of the hosts."""
+    found: dict[str, int] = {}
+    # The newest has mostly seen all: asking for every run would read every result of a year.
+    for run_id in sorted(run_ids, reverse=True):
+        if len(found) == len(hosts):
+            break
+        for host in hosts_seen(store, [run_id])[run_id] & set(hosts):
+            found.setdefault(host, run_id)
+    return found

@@ -122,15 +122,20 @@ def watch_and_record(
 
 def last_complete_watch(environment: Environment) -> Run | None:
     """The last run that saw every host of the environment by data that was not too old."""
-    everything = {host.name for host in environment.hosts}
     if not environment.store_directory.exists():
         return None
     with Store.open(environment.store_directory, environment.name) as store:
-        for run in store.runs(100, COMMAND):
-            hosts = run.options.get("hosts")
-            whole = isinstance(hosts, list) and everything <= set(hosts)
-            if whole and run.status in (RunStatus.OK, RunStatus.FINDINGS):
-                return run
+        return last_complete(store, environment)
+
+
+def last_complete(store: Store, environment: Environment) -> Run | None:
+    """The same, of a store that is open."""
+    everything = {host.name for host in environment.hosts}
+    for run in store.runs(100, COMMAND):
+        hosts = run.options.get("hosts")
+        whole = isinstance(hosts, list) and everything <= set(hosts)
+        if whole and run.status in (RunStatus.OK, RunStatus.FINDINGS):
+            return run
     return None
 
 

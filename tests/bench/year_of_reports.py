@@ -10,9 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.store import Store
 
 NIGHTS, CHECKS = 365, 400
 LARGEST_SECONDS, LARGEST_MB = 10.0, 300
@@ -24,7 +29,6 @@ def make(scratch: Path) -> None:
     from orchestrator.catalogue import load_catalogue
     from orchestrator.environment import load_environment
     from orchestrator.paths import project_root
-    from orchestrator.records import CheckResult, RunStatus, Verdict
     from orchestrator.store import Store
 
     rng = random.Random(7)  # noqa: S311 - the same one each time
@@ -42,28 +46,38 @@ def make(scratch: Path) -> None:
         )
     )
     hosts = [host.name for host in load_environment("lab").hosts]
-    begin = datetime.now(UTC) - timedelta(days=NIGHTS)
+    checks = [
+        (f"test_synthetic.py::test_{number}", f"The setting {number} is as it is declared.", marked)
+        for number, marked in enumerate(marks)
+    ]
     with Store.open(scratch / "store", "lab") as store:
-        for night in range(NIGHTS):
-            now = begin + timedelta(days=night + 0.9)
-            run = store.begin(
-                "verify", who="nightly", control_node="admin", pid=1, commit="0" * 40,
-                options={"hosts": hosts, "roles": [], "measures": []}, now=now,
-            )  # fmt: skip
-            results = []
-            for host in hosts:
-                for number in range(CHECKS):
-                    verdict = rng.choices(tuple(Verdict), (990, 2, 6, 0))[0]
-                    said = "" if verdict is Verdict.HOLDS else f"found {rng.random()} on {host}"
-                    results.append(
-                        CheckResult(
-                            host, f"test_synthetic.py::test_{number}",
-                            f"The setting {number} is as it is declared.", marks[number],
-                            verdict, said, rng.random(),
-                        )
-                    )  # fmt: skip
-            store.add_checks(run, results)
-            store.finish(run, RunStatus.FINDINGS, "", now + timedelta(minutes=4))
+        record_nights(store, hosts, dict.fromkeys(hosts, checks), rng)
+
+
+def record_nights(
+    store: "Store",
+    hosts: Sequence[str],
+    checks: Mapping[str, Sequence[tuple[str, str, tuple[str, ...]]]],
+    rng: random.Random,
+) -> None:
+    """A run of each night of a year over the hosts; `checks` are by host: name, title, measures."""
+    from orchestrator.records import CheckResult, RunStatus, Verdict
+
+    begin = datetime.now(UTC) - timedelta(days=NIGHTS)
+    for night in range(NIGHTS):
+        now = begin + timedelta(days=night + 0.9)
+        run = store.begin(
+            "verify", who="nightly", control_node="admin", pid=1, commit="0" * 40,
+            options={"hosts": list(hosts), "roles": [], "measures": []}, now=now,
+        )  # fmt: skip
+        results = []
+        for host, asked in checks.items():
+            for name, title, marked in asked:
+                verdict = rng.choices(tuple(Verdict), (990, 2, 6, 0))[0]
+                said = "" if verdict is Verdict.HOLDS else f"found {rng.random()} on {host}"
+                results.append(CheckResult(host, name, title, marked, verdict, said, rng.random()))
+        store.add_checks(run, results)
+        store.finish(run, RunStatus.FINDINGS, "", now + timedelta(minutes=4))
 
 
 def report(scratch: Path, edition: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from small_environment import write_small
 
 from orchestrator.certificates.live import Certificate, CertificateList, read_certificates
+from orchestrator.certificates.memory import last_seen, remember
 from orchestrator.certificates.metrics import as_metrics
+from orchestrator.cli import run
+from orchestrator.environment import load_environment
+from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -163,3 +169,55 @@ def test_metrics_say_when_each_ends_and_who_was_not_asked() -> None:
         'pas_certificate_host_up{host="web1"} 1',
         'pas_certificate_host_up{host="web2"} 0',
     ]
+
+
+def test_what_was_seen_is_remembered_by_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    environment = load_environment(write_small(tmp_path / "small"))
+    assert last_seen(environment) == {}
+    (first,) = read(pem())
+    remember(environment, CertificateList((first,), {"web2": "no answer"}), ["web1", "web2"], NOW)
+    later = NOW + timedelta(days=1)
+    remember(environment, CertificateList((), {"web1": "no answer"}), ["web1", "web2"], later)
+    seen = last_seen(environment)
+    assert {host: one.at for host, one in seen.items()} == {"web1": NOW, "web2": later}
+    (kept,) = seen["web1"].certificates
+    assert (kept.place, kept.subject, kept.ends, kept.faults) == (
+        first.place, first.subject, first.ends, first.faults,
+    )  # fmt: skip
+    assert seen["web2"].certificates == ()
+    file = environment.store_directory / "certificates.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["nonsense", "[]", '{"web1": {}}', '{"web1": {"at": "2026-03-15", "certificates": []}}'],
+)
+def test_a_list_that_is_none_is_not_believed(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    environment = load_environment(write_small(tmp_path / "small"))
+    remember(environment, CertificateList((), {}), ["web1"], NOW)
+    (environment.store_directory / "certificates.json").write_text(content)
+    with pytest.raises(PasInfraError, match="no list of certificates"):
+        last_seen(environment)
+
+
+def test_the_command_remembers_what_it_showed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the way to the hosts nothing is run here: tests/e2e does."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    directory, file = write_small(tmp_path / "small"), tmp_path / "certificates.prom"
+    found = CertificateList(tuple(read(pem(days=9))), {"web2": "no answer"})
+    monkeypatch.setattr("orchestrator.engine.connections", lambda *_: [])
+    monkeypatch.setattr("orchestrator.certificates.live.list_certificates", lambda *_: found)
+    code = run(["certs", "--env", str(directory), "--metrics", str(file), "--json"])
+    assert code == ExitCode.INCOMPLETE
+    assert json.loads(capsys.readouterr().out)["missing"] == {"web2": "no answer"}
+    assert file.read_text() == as_metrics(found)
+    assert set(last_seen(load_environment(directory))) == {"web1"}

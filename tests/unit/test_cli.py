@@ -317,6 +317,7 @@ def test_the_modules_of_the_commands_are_the_commands() -> None:
         "progress",
         "register_view",
         "results",
+        "status_view",
         "terminal",
     }
     modules = {path.stem for path in (project_root() / "orchestrator/cli").glob("*.py")}

@@ -24,6 +24,7 @@ from orchestrator.drift.look import Drift
 from orchestrator.drift.memory import Look
 from orchestrator.environment import Environment, Nightly, load_environment
 from orchestrator.errors import PasInfraError
+from orchestrator.metrics import write_metrics
 from orchestrator.nightly import (
     Message,
     Undelivered,
@@ -34,7 +35,6 @@ from orchestrator.nightly import (
     metrics_of,
     remove,
     units_of,
-    write_metrics,
 )
 from orchestrator.nightly.metrics import last_success
 from orchestrator.records import HostDrift, Sighting

@@ -28,6 +28,7 @@ HOLDS, FAILS, UNMEASURED, WAIVED = (
 )
 KERNEL = (UNMEASURED, "needs a full kernel: this host is a container")
 BROKE = (UNMEASURED, "the check broke down: ValueError()")
+ONLY_RBX7 = {("rbx7", "root"): HOLDS, ("rbx7", "ciphers"): HOLDS, ("lab", "review"): HOLDS}
 UNTIL = date(2026, 12, 31)
 WAIVER = Waiver("test_ssh.py::test_root", "a reason", "a guard", "the boss", UNTIL, None)
 
@@ -111,6 +112,34 @@ def standing(desk: Desk, number: str) -> Standing:
             MeasureState.KEPT,
             {},
             id="and not asked any more, whatever it said before",
+        ),
+        pytest.param(
+            [
+                (everywhere(sysfab=FAILS), {"days": 2}),
+                (ONLY_RBX7, {"days": 1, "hosts": ["rbx7"]}),
+            ],
+            MeasureState.PARTLY,
+            {},
+            id="of each host its own last whole run",
+        ),
+        pytest.param(
+            [
+                (everywhere(sysfab=FAILS), {"days": 3}),
+                ({each: HOLDS for each in everywhere() if each != ("sysfab", "root")}, {"days": 2}),
+                (ONLY_RBX7, {"days": 1, "hosts": ["rbx7"]}),
+            ],
+            MeasureState.KEPT,
+            {},
+            id="and what that left out is not asked of it",
+        ),
+        pytest.param(
+            [
+                ({("sysfab", "root"): FAILS}, {"days": 2, "roles": ["ssh"]}),
+                (ONLY_RBX7, {"days": 1, "hosts": ["rbx7"]}),
+            ],
+            MeasureState.PARTLY,
+            {Silence.NEVER: 3},
+            id="a host that had none is known by what there is of it",
         ),
         pytest.param(
             [({**everywhere(), ("rbx7", "gone"): FAILS, ("old", "root"): FAILS}, {})],

@@ -8,12 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orchestrator.check_plugin import BROKE_DOWN
 from orchestrator.engine import Connection
 from orchestrator.environment import Waiver
 from orchestrator.exit_codes import ExitCode
 from orchestrator.junit import junit_xml
-from orchestrator.records import CheckResult, MeasureState, RunStatus, Verdict
+from orchestrator.records import BROKE_DOWN, CheckResult, MeasureState, RunStatus, Verdict
 from orchestrator.selection import Selection
 from orchestrator.verify import Verification, check_files, pytest_command, waive
 
