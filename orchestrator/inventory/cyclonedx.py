@@ -7,7 +7,16 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from orchestrator import __version__
-from orchestrator.inventory.equipment import Disk, Equipment, Interface, Package, Program
+from orchestrator.inventory.equipment import (
+    ANOTHER_VERSION,
+    NO_ARCHIVE,
+    UNKNOWN_ARCHIVE,
+    Disk,
+    Equipment,
+    Interface,
+    Package,
+    Program,
+)
 
 _DEBIAN = "debian"
 
@@ -160,8 +169,9 @@ def package_url(one: Package, release: str) -> str:
     Whose package it is, is the archive's word: one of no archive bears no vendor's name, so that
     nobody takes it for one of Debian's.
     """
-    known = one.origin not in ("no archive", "unknown")
-    vendor = one.origin.partition(" (")[0].partition(",")[0].lower() if known else ""
+    known = one.origin not in (NO_ARCHIVE, UNKNOWN_ARCHIVE)
+    archive = one.origin.removesuffix(ANOTHER_VERSION) if known else ""
+    vendor = archive.partition(" (")[0].lower()
     path = "/".join(quote(part, safe=".-_~") for part in (vendor, one.name) if part)
     about = {"arch": one.architecture, "distro": release if vendor == _DEBIAN else ""}
     told = "&".join(f"{key}={quote(value, safe='.-_~')}" for key, value in about.items() if value)

@@ -12,6 +12,11 @@ from orchestrator.engine import printable
 
 T = TypeVar("T")
 
+# What a package's origin says besides an archive's name; the programs on hosts write the same.
+NO_ARCHIVE = "no archive"
+UNKNOWN_ARCHIVE = "unknown"
+ANOTHER_VERSION = ", another version"
+
 
 @dataclass(frozen=True)
 class Machine:

@@ -84,6 +84,16 @@ class Inventory:
         return "; ".join([*said, *(f"{host}: {why}" for host, why in unseen)])
 
 
+@dataclass(frozen=True)
+class Last:
+    """The last whole inventory of a host: its run, when that began, the SHA-256 of the content."""
+
+    run_id: int
+    when: str
+    digest: str
+    equipment: Equipment
+
+
 def take_inventory(environment: Environment, selection: Selection, now: datetime) -> Inventory:
     """Ask the hosts, compare, and keep what was found, as a run of its own.
 
@@ -107,13 +117,13 @@ def take_inventory(environment: Environment, selection: Selection, now: datetime
                 waiver = accepting(finding, waivers)
                 found.append(_judged(finding, waiver.until if waiver else None, today))
             try:
-                before = last_inventory(run.store, host, before=run.id)
+                before = last_inventory(run.store, host)
             except PasInfraError as error:
                 uncompared[host] = error.what
                 continue
             if before is not None:
-                since[host] = before[0]
-            changes += differences(before[1] if before else None, equipment)
+                since[host] = before.when
+            changes += differences(before.equipment if before else None, equipment)
         changes += _hosts_that_went(run.store, environment)
         whole = {host: one for host, one in there.items() if not one.blind}
         digests = run.store.inventories.keep(asdict(one) for one in whole.values())
@@ -133,18 +143,16 @@ def take_inventory(environment: Environment, selection: Selection, now: datetime
     return inventory
 
 
-def last_inventory(
-    store: Store, host: str, *, before: int | None = None
-) -> tuple[str, Equipment] | None:
-    """The last whole inventory of a host, and when it began; with `before`, before that run.
+def last_inventory(store: Store, host: str) -> Last | None:
+    """The last whole inventory of a host.
 
     Raises PasInfraError when it is not as it was kept.
     """
-    kept = store.inventories.last(COMMAND, _NAME + host, host, before=before)
+    kept = store.inventories.last(COMMAND, _NAME + host, host)
     if kept is None:
         return None
     try:
-        return kept.when, read_as(Equipment, kept.content)
+        return Last(kept.run_id, kept.when, kept.digest, read_as(Equipment, kept.content))
     except ValueError as error:
         raise PasInfraError(
             f"the inventory of {host} of run {kept.run_id} cannot be read: {error}",

@@ -37,22 +37,18 @@ class Inventories(Tables):
             )
         return [sha256_of(text) for text in texts]
 
-    def last(self, command: str, name: str, host: str, *, before: int | None = None) -> Kept | None:
+    def last(self, command: str, name: str, host: str) -> Kept | None:
         """What the last run of `command` that names its digest `name` has kept of a host.
 
-        With `before`, of the runs that began before that one. Raises PasInfraError when the content
-        is not the one that the run has recorded.
+        Raises PasInfraError when the content is not the one that the run has recorded.
         """
         rows = self._select(
             "SELECT run_id, started, inputs.digest, content FROM inputs"
             " JOIN runs ON runs.id = run_id"
             " LEFT JOIN inventories ON inventories.digest = inputs.digest"
-            " WHERE command = ? AND name = ? AND (? IS NULL OR run_id < ?)"
-            " ORDER BY run_id DESC LIMIT 1",
+            " WHERE command = ? AND name = ? ORDER BY run_id DESC LIMIT 1",
             command,
             name,
-            before,
-            before,
         )
         if not rows:
             return None
