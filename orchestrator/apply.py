@@ -1,11 +1,13 @@
 """Apply: show the plan, have it approved, do it, verify it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.boot_proof import unlock_proof
 from orchestrator.clients import open_all
+from orchestrator.drift.carry import Carried, accepted_hosts, carry_forward, seen_before
+from orchestrator.drift.collector import Seen
 from orchestrator.engine import (
     OnProgress,
     PlayOutcome,
@@ -51,6 +53,8 @@ class Applied:
     declined: bool = False
     # The hosts on which something waits for a restart, and what became of it.
     reboots: tuple[Reboot, ...] = ()
+    # How the accepted states of the hosts moved on with it.
+    carried: Carried = field(default_factory=Carried)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -103,9 +107,30 @@ def apply(
         elif not interaction.approve(plan):
             run.end_with(RunStatus.INTERRUPTED, "the operator declined the plan")
             return Applied(run.id, plan, None, (), None, declined=True)
-        return _carry_out(
+        known = accepted_hosts(run.store, selection.hosts)
+        if known:
+            interaction.stage("look")
+        before, left = seen_before(environment, known)
+        applied = _carry_out(
             environment, selection, strategy, interaction, run, plan, confirm_timeout, restart
         )
+    return _accepted(environment, applied, interaction, before, left)
+
+
+def _accepted(
+    environment: Environment,
+    applied: Applied,
+    interaction: Interaction,
+    before: Mapping[str, Seen],
+    left: Mapping[str, str],
+) -> Applied:
+    """What the apply has done is accepted with it, once it came to its end."""
+    if applied.outcome is None or applied.outcome.status is not PlayStatus.OK:
+        return applied
+    if before:
+        interaction.stage("accept")
+    carried = carry_forward(environment, before, applied.run_id)
+    return replace(applied, carried=replace(carried, left={**left, **carried.left}))
 
 
 def _carry_out(

@@ -162,4 +162,16 @@ def _show(applied: "Applied", *, as_json: bool, store: Path) -> None:
     elif applied.outcome:
         outcome = applied.outcome
         told.print(f"{len(outcome.changed)} changed in {outcome.duration:.0f} s ({outcome.status})")
+    for host, names in applied.carried.objects.items():
+        told.print(
+            f"{host}: {len(names)} objects of its accepted state moved on with it "
+            f"(pas-infra history {applied.carried.run_id})",
+            markup=False,
+        )
+    for host, why in applied.carried.left.items():
+        told.print(
+            f"{host}: what was changed is not accepted: {why}\n"
+            f"  next:  pas-infra drift baseline --limit {host}",
+            markup=False,
+        )
     told.print(f"recorded as run {applied.run_id} in {store} (pas-infra history {applied.run_id})")

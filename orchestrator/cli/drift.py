@@ -95,7 +95,8 @@ def baseline(
 
     From then on drift tells what appears, changes or goes. What differs from the state that was
     accepted before is shown first; what is against people.yml or flows.yml is a finding all the
-    same. Do it after an apply, on hosts that you trust.
+    same. Do it once, on hosts that you trust: each apply moves the accepted state on by what it
+    changes.
     """
     from orchestrator.cli.drift_view import show_differences
     from orchestrator.drift.third_eye import accept_states

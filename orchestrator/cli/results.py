@@ -182,6 +182,8 @@ def applied_as_json(applied: "Applied") -> dict[str, Any]:
         "gaps": outcome.gaps if outcome else [],
         "rolled_back": applied.rolled_back,
         "reboots": [each.__dict__ for each in applied.reboots],
+        "accepted": applied.carried.objects,
+        "not_accepted": applied.carried.left,
         "verification": (
             verification_as_json(applied.verification) if applied.verification else None
         ),

@@ -34,7 +34,6 @@ _CHANGED = (
     "its accepted state is not the one that was recorded: somebody has changed it in the store; "
     "look at the host, then accept it anew: pas-infra drift baseline"
 )
-_NAME = "accepted state of {host}"
 _BASELINE = "baseline"
 # What comparing an answer raises that no collector of ours has made.
 _GARBAGE = (ValueError, TypeError, LookupError, ArithmeticError)
@@ -85,10 +84,10 @@ def collected(
             continue
         if baseline is None:
             uncompared[host] = _NEVER_ACCEPTED.format(host=host)
-        elif not _as_recorded(store, host):
+        elif not as_recorded(store, host):
             uncompared[host] = _CHANGED
         elif found.blind:
-            uncompared[host] = _blind(found)
+            uncompared[host] = blindness(found)
         elif unsaid := sorted(
             baseline.objects.keys() - found.objects.keys() - (SLOW if quick else set())
         ):
@@ -150,7 +149,7 @@ def accept_states(
     """
     with recorded(environment, "drift baseline", {"hosts": selection.hosts}) as run:
         seen, gone = look(connections(environment, selection.hosts))
-        missing = gone | {host: _blind(found) for host, found in seen.items() if found.blind}
+        missing = gone | {host: blindness(found) for host, found in seen.items() if found.blind}
         now = utc_now()
         whole, differences = {}, {}
         for host in seen.keys() - missing.keys():
@@ -165,7 +164,7 @@ def accept_states(
             run.end_with(RunStatus.INTERRUPTED, "the operator declined the states")
             return Accepted(run.id, differences, missing, declined=True)
         # What was accepted stands in the record of the run, and so in the chain of all records.
-        run.keep_inputs({_NAME.format(host=h): digest(s.objects) for h, s in whole.items()})
+        run.keep_inputs({name_of(h): digest(s.objects) for h, s in whole.items()})
         for host, found in whole.items():
             accept(run.store, run.id, host, found, now)
         if missing:
@@ -174,12 +173,17 @@ def accept_states(
         return Accepted(run.id, differences, missing)
 
 
-def _as_recorded(store: Store, host: str) -> bool:
-    """Whether the accepted state is the one that its run has recorded, where there still is one."""
+def as_recorded(store: Store, host: str) -> bool:
+    """Whether a state of the host was accepted, and is the one that its run has recorded."""
     kept = store.baselines.of(host)
     if kept is None or kept.run_id is None:
         return False
-    return store.drift.inputs(kept.run_id).get(_NAME.format(host=host)) == digest(kept.objects)
+    return store.drift.inputs(kept.run_id).get(name_of(host)) == digest(kept.objects)
+
+
+def name_of(host: str) -> str:
+    """What the record of a run calls the state of a host that it accepted."""
+    return f"accepted state of {host}"
 
 
 def digest(objects: Mapping[str, Any]) -> str:
@@ -188,6 +192,7 @@ def digest(objects: Mapping[str, Any]) -> str:
     return sha256(told.encode()).hexdigest()
 
 
-def _blind(found: Seen) -> str:
+def blindness(found: Seen) -> str:
+    """Why not all that is there on a host is known."""
     parts = "; ".join(f"{part}: {why}" for part, why in found.blind.items())
     return f"not all that is there is known ({parts})"

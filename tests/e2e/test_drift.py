@@ -98,6 +98,22 @@ def is_of(finding: dict[str, Any], tampering: Tampering) -> bool:
     return finding["name"] in tampering.change
 
 
+def test_what_an_apply_has_changed_is_accepted_with_it(hardened: Bench) -> None:
+    """And nothing else: what somebody left there before stays a finding."""
+    managed, rogue = "/etc/chrony/pas-infra.conf", "/etc/rogue.conf"
+    hardened.on(HOST, f"echo '# another' >> {managed}")
+    hardened.pas_infra("drift", "baseline", *HERE, "--yes", code=0)
+    hardened.on(HOST, f"touch {rogue}")
+    done = hardened.pas_infra("apply", *QUICK, "--yes", "--json", code=0).json
+    look = hardened.pas_infra("drift", "--quick", *HERE, "--json", code=2).json
+    hardened.on(HOST, f"rm {rogue}")
+
+    assert f"file {managed}" in done["accepted"][HOST]
+    assert done["not_accepted"] == {}
+    [left] = look["findings"]
+    assert (left["name"], left["cause"]) == (rogue, "corrective")
+
+
 def test_two_at_once_and_one_that_is_killed(hardened: Bench) -> None:
     first = hardened.start("drift", *QUICK)
     tampered_with = f"grep -q tampered {canary.PATH} 2> /dev/null && echo yes || true"

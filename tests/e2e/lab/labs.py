@@ -118,6 +118,27 @@ class Lab:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return [line for line in done.stdout.splitlines() if line]
 
+    def holders(self, host: str, text: str) -> list[str]:
+        """The files of a host that hold the text, its journal among them."""
+        places = "/run /etc /var /root /home /tmp /boot"
+        # An image of a disk is one line of gigabytes, of which grep dies.
+        search = f"sudo grep -rlaF -f - --exclude='*.img' {places}"
+        found = self.ssh(host, search, f"{text}\n")
+        # 2: a file has gone, or cannot be read; whoever was killed has seen nothing.
+        assert found.returncode in (0, 1, 2), found.stderr
+        assert "memory" not in found.stderr
+        return found.stdout.split()
+
+    def ssh(self, host: str, command: str, stdin: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host with something on its stdin, secret or long."""
+        return subprocess.run(
+            ["ssh", "-F", self.directory / "ssh_config", host, command],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
 
 def start_program(
     lab: Lab, environment: Path, *arguments: str, stdin: int = subprocess.DEVNULL
@@ -164,29 +185,9 @@ class Site:
 
     def root(self, host: str, script: str) -> str:
         """What a script prints that root runs on a host; it must succeed."""
-        done = self._ssh(host, "sudo sh -s", script)
+        done = self.lab.ssh(host, "sudo sh -s", script)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
-
-    def holders(self, host: str, text: str) -> list[str]:
-        """The files of a host that hold the text, its journal among them."""
-        places = "/run /etc /var /root /home /tmp"
-        # An image of a disk is one line of gigabytes, of which grep dies.
-        search = f"sudo grep -rlaF -f - --exclude='*.img' {places}"
-        found = self._ssh(host, search, f"{text}\n")
-        # 2: a file has gone, or cannot be read; whoever was killed has seen nothing.
-        assert found.returncode in (0, 1, 2), found.stderr
-        assert "memory" not in found.stderr
-        return found.stdout.split()
-
-    def _ssh(self, host: str, command: str, stdin: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["ssh", "-F", self.lab.directory / "ssh_config", host, command],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
 
 
 @contextlib.contextmanager

@@ -140,7 +140,7 @@ def test_a_volume_is_made_and_mounted(server: Server) -> None:
     assert server.root("rbx7", "systemctl is-active client-alpha-web").strip() == "active"
     # Nobody else's key, and none that lies there.
     assert len(server.key("alpha")) == 128
-    assert server.holders("rbx7", server.key("alpha")) == []
+    assert server.lab.holders("rbx7", server.key("alpha")) == []
     devices = json.loads(server.pas_infra("keys", "status", "--host", "rbx7", "--json").stdout)[
         "devices"
     ]
@@ -237,7 +237,7 @@ def test_a_client_is_offboarded_though_it_is_killed(server: Server, tmp_path: Pa
     shutil.copytree(server.lab.directory / "backup-keys", tmp_path / "backup-keys")
     of_backups = server.root("rbx7", f"cat {BACKED_UP}.passphrase").strip()
     borg_key = server.root("rbx7", f"tail -1 {BACKED_UP}.key").strip()
-    assert set(server.holders("rbx7", of_backups)) == {f"{BACKED_UP}.passphrase"}
+    assert set(server.lab.holders("rbx7", of_backups)) == {f"{BACKED_UP}.passphrase"}
     for after in (6.0, 10.0, 16.0, 24.0):
         killed = server.start("client", "offboard", "alpha", "--confirm", "alpha")
         time.sleep(after)
@@ -270,7 +270,7 @@ def test_a_client_is_offboarded_though_it_is_killed(server: Server, tmp_path: Pa
     assert "client-beta" in kept
     assert "client-alpha" not in kept
     for host, secret in (("rbx7", of_backups), ("rbx7", borg_key), ("sysfab", borg_key)):
-        assert server.holders(host, secret) == []
+        assert server.lab.holders(host, secret) == []
     search(server, tmp_path, key, stays)
     server.pas_infra("backup", "list", "rbx7/client-beta")
 
@@ -320,7 +320,7 @@ def search(server: Server, copies: Path, key: str, stays: str) -> None:
         capture_output=True, text=True, errors="replace", check=True,
     ).stdout  # fmt: skip
     assert key not in history
-    assert server.holders("rbx7", key) == []
+    assert server.lab.holders("rbx7", key) == []
 
 
 def test_a_volume_is_written_over_when_that_is_asked_for(server: Server) -> None:

@@ -104,15 +104,6 @@ class Server:
         assert done.returncode in (0, 2), done.stderr
         return done.returncode == 0
 
-    def holders(self, text: str) -> list[str]:
-        """The files of the host that hold the text, its journal among them."""
-        done = subprocess.run(
-            ["ssh", "-F", self.lab.directory / "ssh_config", "rbx7",
-             "sudo grep -rlaF -f - --exclude=data.img /run /etc /var /root /home /tmp || :"],
-            input=f"{text}\n", capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return done.stdout.split()
-
     def until_under_way(self) -> None:
         """Wait until some of the disk is under its new volume key."""
 
@@ -234,9 +225,9 @@ def test_no_passphrase_is_left_anywhere(server: Server) -> None:
     """Neither on the host nor on the control node, whatever was killed; a planted one is found."""
     planted = secrets.token_hex(20)
     server.lab.on("rbx7", f"logger planted {planted}")
-    assert server.holders(planted)
+    assert server.lab.holders("rbx7", planted)
     for passphrase in server.passphrases:
-        assert server.holders(passphrase) == []
+        assert server.lab.holders("rbx7", passphrase) == []
         assert kept_here(server.lab, passphrase) == []
     file = server.lab.directory / "planted"
     # Another one than the machine has written to its disk, which lies here too.

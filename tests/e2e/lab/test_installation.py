@@ -202,8 +202,8 @@ def test_it_is_unlocked_from_afar(server: Server) -> None:
     secret = (server.lab.directory / "passphrase-rbx7").read_text().strip()
     planted = secrets.token_hex(20)
     server.lab.on("rbx7", f"echo {planted} | sudo tee /etc/planted > /dev/null")
-    assert holders(server, planted) == ["/etc/planted"]
-    assert holders(server, secret) == []
+    assert server.lab.holders("rbx7", planted) == ["/etc/planted"]
+    assert server.lab.holders("rbx7", secret) == []
 
 
 def test_the_running_system_is_not_installed_over(server: Server) -> None:
@@ -335,19 +335,6 @@ def test_what_holds_something_is_destroyed_only_when_that_is_said(server: Server
 def volume_of_alpha(server: Server) -> str:
     """What is mounted for the client: whoever unlocks the host opens it too."""
     return server.lab.on("rbx7", "findmnt -no SOURCE /srv/clients/alpha").strip()
-
-
-def holders(server: Server, text: str) -> list[str]:
-    """The files of the running system that hold the text, which is no argument of the search."""
-    command = "sudo grep -rlaF -f - /run /etc /var /boot /home 2> /dev/null || :"
-    done = subprocess.run(
-        ["ssh", "-F", server.lab.directory / "ssh_config", "rbx7", command],
-        input=f"{text}\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.split()
 
 
 def degraded(server: Server) -> bool:
