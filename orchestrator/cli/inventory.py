@@ -47,7 +47,7 @@ def command(
     environment = load_environment(environment_name)
     taken = take_inventory(environment, select(environment, limit=limit), datetime.now(UTC))
     if cyclonedx:
-        document = as_cyclonedx(environment.name, taken.hosts, taken.taken)
+        document = as_cyclonedx(taken)
         replace_text(cyclonedx, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     if as_json:
         print_json(as_data(taken))

@@ -1,7 +1,7 @@
 """An inventory as a CycloneDX 1.6 document: hosts, what they are made of, and what is on which."""
 
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -17,19 +17,21 @@ from orchestrator.inventory.equipment import (
     Package,
     Program,
 )
+from orchestrator.inventory.take import Inventory
 
 _DEBIAN = "debian"
 
 Component = dict[str, Any]
 
 
-def as_cyclonedx(environment: str, hosts: Iterable[Equipment], taken: datetime) -> dict[str, Any]:
+def as_cyclonedx(inventory: Inventory) -> dict[str, Any]:
     """The document; a package that several hosts have is one component that all depend on.
 
-    `taken` is in UTC. Each document has a serial number of its own.
+    What was not seen as a whole is an incomplete composition. Each document has a serial number of
+    its own.
     """
-    hosts = tuple(hosts)
-    root = f"environment:{_escaped(environment)}"
+    hosts = inventory.hosts
+    root = f"environment:{_escaped(inventory.environment)}"
     components: dict[str, Component] = {}
     for one in (each for host in hosts for each in _components(host)):
         known = components.setdefault(one["bom-ref"], one)["properties"]
@@ -46,14 +48,21 @@ def as_cyclonedx(environment: str, hosts: Iterable[Equipment], taken: datetime) 
         "serialNumber": f"urn:uuid:{uuid4()}",
         "version": 1,
         "metadata": {
-            "timestamp": taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "timestamp": inventory.taken.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "tools": {
                 "components": [{"type": "application", "name": "pas-infra", "version": __version__}]
             },
-            "component": {"type": "platform", "bom-ref": root, "name": environment},
+            "component": {"type": "platform", "bom-ref": root, "name": inventory.environment},
         },
         "components": [components[ref] for ref in sorted(components)],
         "dependencies": dependencies,
+        "compositions": [
+            {"aggregate": "complete" if whole else "incomplete", "assemblies": [ref]}
+            for ref, whole in (
+                (root, inventory.whole),
+                *((_host(host), not host.blind) for host in hosts),
+            )
+        ],
     }
 
 

@@ -37,13 +37,15 @@ class Found:
 class Inventory:
     """What hosts are made of; `missing` names those of which not everything is known, and why.
 
-    `since` is by host when the inventory began with which it was compared (ISO 8601, UTC);
-    `uncompared` says why one could not be.
+    `whole` says that nothing is missing of any host of the environment. `since` is by host when the
+    inventory began with which it was compared (ISO 8601, UTC); `uncompared` says why one could not
+    be.
     """
 
     run_id: int
     environment: str
     taken: datetime
+    whole: bool
     hosts: tuple[Equipment, ...]
     missing: Mapping[str, str]
     differences: tuple[Difference, ...]
@@ -132,6 +134,7 @@ def take_inventory(environment: Environment, selection: Selection, now: datetime
             run_id=run.id,
             environment=environment.name,
             taken=now,
+            whole=not missing and {host.name for host in environment.hosts} <= there.keys(),
             hosts=tuple(there.values()),
             missing=missing,
             differences=tuple(changes),

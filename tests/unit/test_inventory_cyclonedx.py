@@ -13,6 +13,7 @@ from packageurl import PackageURL
 
 from orchestrator.inventory.cyclonedx import as_cyclonedx, package_url
 from orchestrator.inventory.equipment import Equipment, Machine, Package, Program
+from orchestrator.inventory.take import Inventory
 
 TAKEN = datetime(2026, 11, 26, 3, 0, 1, 999_999, tzinfo=UTC)
 RBX7 = host()
@@ -25,8 +26,22 @@ SYSFAB = host(
 EMPTY = Equipment("bastion", "", "", "", "", blind={"packages": "dpkg is silent"})
 
 
-def document(*hosts: Equipment) -> dict[str, Any]:
-    return as_cyclonedx("production", hosts, TAKEN)
+def document(*hosts: Equipment, whole: bool = True) -> dict[str, Any]:
+    inventory = Inventory(
+        run_id=1, environment="production", taken=TAKEN, whole=whole, hosts=hosts, missing={},
+        differences=(), found=(), since={}, uncompared={},
+    )  # fmt: skip
+    return as_cyclonedx(inventory)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_was_not_seen_is_an_incomplete_composition(whole: bool) -> None:  # noqa: FBT001
+    found = document(RBX7, EMPTY, whole=whole)["compositions"]
+    assert {one["assemblies"][0]: one["aggregate"] for one in found} == {
+        "environment:production": "complete" if whole else "incomplete",
+        "host:rbx7": "complete",
+        "host:bastion": "incomplete",
+    }
 
 
 def faults(found: dict[str, Any]) -> str | None:

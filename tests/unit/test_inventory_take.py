@@ -145,7 +145,7 @@ def test_what_was_not_seen_as_a_whole_is_not_kept(
     taken(lab)
     answers(monkeypatch, packages=(), blind={"packages": "dpkg is silent"})
     half = taken(lab)
-    assert half.exit_code is ExitCode.INCOMPLETE
+    assert (half.exit_code, half.whole) == (ExitCode.INCOMPLETE, False)
     assert "rbx7: not all that it is made of is known (packages: dpkg is silent)" in half.summary
     answers(monkeypatch, packages=(TREE,))
     assert "rbx7: gone package openssl:amd64" in told(taken(lab)), "with the last whole one"
@@ -281,7 +281,8 @@ def test_the_inventory_is_checked(lab: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found[KNOWN][0] == "unmeasured"
     taken(lab, "rbx7", "sysfab")
     assert checked(lab)[RECENT][0] == "fails", "not every host"
-    taken(lab)
+    assert not taken(lab, "rbx7").whole
+    assert taken(lab).whole
     assert {verdict for verdict, _ in checked(lab).values()} == {"holds"}
     answers(monkeypatch, **interfaces(lab, DUMMY))
     taken(lab)
