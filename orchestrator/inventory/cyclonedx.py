@@ -20,6 +20,7 @@ from orchestrator.inventory.equipment import (
 from orchestrator.inventory.take import Inventory
 
 _DEBIAN = "debian"
+_PLAIN = ".-_~:"  # the others stand in a package URL as %2B
 
 Component = dict[str, Any]
 
@@ -181,10 +182,10 @@ def package_url(one: Package, release: str) -> str:
     known = one.origin not in (NO_ARCHIVE, UNKNOWN_ARCHIVE)
     archive = one.origin.removesuffix(ANOTHER_VERSION) if known else ""
     vendor = archive.partition(" (")[0].lower()
-    path = "/".join(quote(part, safe=".-_~") for part in (vendor, one.name) if part)
+    path = "/".join(quote(part, safe=_PLAIN) for part in (vendor, one.name) if part)
     about = {"arch": one.architecture, "distro": release if vendor == _DEBIAN else ""}
-    told = "&".join(f"{key}={quote(value, safe='.-_~')}" for key, value in about.items() if value)
-    return f"pkg:deb/{path}@{quote(one.version, safe='.-_~')}?{told}"
+    told = "&".join(f"{key}={quote(value, safe=_PLAIN)}" for key, value in about.items() if value)
+    return f"pkg:deb/{path}@{quote(one.version, safe=_PLAIN)}?{told}"
 
 
 def _below(host: Equipment) -> set[str]:
