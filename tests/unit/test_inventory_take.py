@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from inventory_of import DISK, ETH0, OPENSSL, TREE, of_environment
 
 from orchestrator.cli import run as run_command
-from orchestrator.cli.inventory import command
 from orchestrator.environment import load_environment
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
@@ -214,18 +212,18 @@ def test_the_record_of_the_run_names_what_was_found(lab: Path) -> None:
         assert f'{{"input":{{"digest":"{kept.digest}","name":"inventory of rbx7"}}}}' in record
 
 
-def run(lab: Path, *arguments: str) -> tuple[int | None, str]:
-    result = CliRunner().invoke(
-        command, [*arguments, "--env", str(lab)], standalone_mode=False, catch_exceptions=False
-    )
-    return result.return_value, result.output
-
-
 def test_the_command_shows_hosts_differences_and_findings(
-    lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lab: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        code = run_command(["inventory", "--env", str(lab), *arguments])
+        return code, capsys.readouterr().out
+
     answers(monkeypatch, **interfaces(lab, DUMMY))
-    code, text = run(lab, "--cyclonedx", str(tmp_path / "bom.json"))
+    code, text = run("--cyclonedx", str(tmp_path / "bom.json"))
     assert code == ExitCode.FINDINGS
     for said in ("Roubaix, FR", "serial S-1", "1 Debian (Debian-Security)", "198.18.0.11",
                  "/usr/local/bin/rogue", "new        host rbx7", "unmanaged interface dummy0",
@@ -233,7 +231,7 @@ def test_the_command_shows_hosts_differences_and_findings(
         assert said in text
     document = json.loads((tmp_path / "bom.json").read_text())
     assert {"host:rbx7", "host:sysfab"} <= {one["bom-ref"] for one in document["components"]}
-    code, text = run(lab, "--limit", "rbx7", "--json")
+    code, text = run("--limit", "rbx7", "--json")
     found = json.loads(text)
     assert (code, found["status"], found["differences"]) == (2, "findings", [])
     assert found["findings"][0]["measures"] == ["4.1.1"]
