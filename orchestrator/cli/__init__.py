@@ -34,6 +34,7 @@ COMMANDS = {
     "access": "See, review, grant and revoke access to the hosts.",
     "flows": "Show the flow matrix beside what the hosts listen on and let through.",
     "certs": "List every certificate on the hosts, and when it ends.",
+    "inventory": "List what the hosts are made of, and what has changed or is unknown.",
     "vulns": "Show the vulnerabilities that are open on the hosts, and decide on them.",
     "register": "Show, add to, review and check the registers.",
     "history": "Show the recorded runs of an environment.",

@@ -13,7 +13,9 @@ from typing import Any
 
 from orchestrator.catalogue import Catalogue
 from orchestrator.environment import Environment, Waiver
+from orchestrator.inventory.take import Last
 from orchestrator.records import MeasureState, Run, Verdict
+from orchestrator.report.equipment import made_of
 from orchestrator.report.evidence import digest
 from orchestrator.report.past import Change, Point
 from orchestrator.report.standing import Look, Standing
@@ -41,6 +43,7 @@ class Material:
     before: Run | None
     changes: tuple[Change, ...]
     operations: Mapping[str, Run | None]
+    equipment: Mapping[str, Last | None]
     max_age: timedelta
     now: datetime
     commit: str
@@ -133,7 +136,7 @@ def waivers(material: Material) -> Sequence[Data]:
 
 
 def scope(material: Material) -> Sequence[Data]:
-    """The servers: what they do, where, and with whom."""
+    """The servers: what they do, where, and with whom; for ourselves, what they are made of."""
     labels = host_labels(material)
     return [
         {
@@ -142,7 +145,14 @@ def scope(material: Material) -> Sequence[Data]:
             "supplier": host.supplier,
             "place": asdict(host.place),
         }
-        | ({"addresses": list(host.addresses or (host.address,))} if material.internal else {})
+        | (
+            {
+                "addresses": list(host.addresses or (host.address,)),
+                "equipment": made_of(material.equipment.get(host.name)),
+            }
+            if material.internal
+            else {}
+        )
         for host in material.environment.hosts
     ]
 

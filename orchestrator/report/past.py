@@ -12,7 +12,7 @@ from orchestrator.store import Store, hosts_seen, verdicts_of
 
 COMMAND = "report"
 # What is shown of the service's operation: the last run of each of these commands.
-OPERATIONS = ("drift", "backup test", "vulns")
+OPERATIONS = ("drift", "backup test", "vulns", "inventory")
 TREND = timedelta(days=365)
 DENSE = 60  # points; with more of them, one a day is enough
 

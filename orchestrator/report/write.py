@@ -16,6 +16,7 @@ from orchestrator.operator import commit_of
 from orchestrator.paths import project_root
 from orchestrator.report import page
 from orchestrator.report.contents import Edition, Material
+from orchestrator.report.equipment import last_equipment
 from orchestrator.report.past import (
     COMMAND,
     changes,
@@ -109,6 +110,7 @@ def gather(
             before=before,
             changes=changes(found, before),
             operations=operations(store, environment),
+            equipment=last_equipment(store, environment),
             max_age=max_age,
             now=now,
             commit=commit_of(project_root()),

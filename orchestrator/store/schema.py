@@ -162,4 +162,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
     ),
+    (
+        # What hosts are made of, each content once: most nights nothing changes. Which run found it
+        # on which host, its record says (`inputs`), and so the chain: the content is no part of it.
+        """
+        CREATE TABLE inventories (
+            digest TEXT PRIMARY KEY NOT NULL,
+            content TEXT NOT NULL CHECK (json_valid(content))
+        ) STRICT
+        """,
+    ),
 )

@@ -24,6 +24,7 @@ from orchestrator.store.chain import Chained
 from orchestrator.store.chain_view import Chain
 from orchestrator.store.database import open_database
 from orchestrator.store.drift import DriftTables
+from orchestrator.store.inventories import Inventories
 from orchestrator.store.links import append_link
 from orchestrator.store.private import private_directory
 from orchestrator.store.process import process_identity, still_runs
@@ -62,6 +63,7 @@ class Store(Tables):
         self.environment = environment
         self.drift = DriftTables(connection, path)
         self.baselines = Baselines(connection, path)
+        self.inventories = Inventories(connection, path)
 
     @staticmethod
     def lies_in(directory: Path) -> bool:

@@ -312,6 +312,7 @@ def test_the_modules_of_the_commands_are_the_commands() -> None:
         "backup_view",
         "drift_nightly",
         "drift_view",
+        "inventory_view",
         "keys_view",
         "options",
         "progress",

@@ -3,14 +3,15 @@
 import json
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
-from report_store import SECRETS, Desk, desk_of, everywhere
+from inventory_of import host as of_metal
+from report_store import NOW, SECRETS, Desk, desk_of, everywhere
 
 from orchestrator.catalogue import load_catalogue
 from orchestrator.environment import Waiver
@@ -21,6 +22,7 @@ from orchestrator.report.past import OPERATIONS
 from orchestrator.report.sections import SECTIONS, content_of
 from orchestrator.report.standing import Silence
 from orchestrator.report.wording import french_blanks, wording
+from orchestrator.store import Store
 
 TEXTS = Path(page.__file__).with_name("texts")
 EVERY = [(edition, language) for edition in Edition for language in LANGUAGES]
@@ -34,6 +36,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk.run(everywhere(), days=3)
     desk.run({("rbx7", "root"): Verdict.HOLDS}, days=2)
     desk.run({}, days=1, command="drift")
+    with Store.open(desk.environment.store_directory, "lab") as store:
+        run = store.begin("inventory", who="x", control_node="y", pid=1, commit="", options={},
+                          now=NOW)  # fmt: skip
+        (digest,) = store.inventories.keep([asdict(of_metal())])
+        store.drift.set_inputs(run, {"inventory of rbx7": digest})
     desk.run(
         everywhere(
             rbx7=FAILED, sysfab=Verdict.WAIVED, bastion=(Verdict.UNMEASURED, "needs a full kernel")
@@ -77,6 +84,8 @@ def never_shown(desk: Desk) -> set[str]:
     found = {*SECRETS, "test_ssh.py", "Root cannot log in", "Only strong ciphers", "Harden sshd"}
     for host in environment.hosts:
         found |= {host.name, host.address, *host.addresses}
+    # What the inventory has found on it.
+    found |= {"S64", "S-1", "ASRockRack", "02:00:00:00:00:01", "/usr/local/bin/rogue", "trixie"}
     found |= {machine.account for machine in environment.people.machines}
     for person in environment.people.persons:
         found |= {person.account, person.name}
@@ -108,7 +117,10 @@ def test_a_client_sees_nothing_of_the_inside(desk: Desk, language: str) -> None:
 
 def test_the_internal_edition_hides_none_of_it(desk: Desk) -> None:
     text = " ".join(Reader(page_of(desk, Edition.INTERNAL, "fr")).text)
-    for shown in (*SECRETS, "rbx7", "Root cannot log in.", "198.18.0.13", "test_ssh.py::test_root"):
+    for shown in (*SECRETS, "rbx7", "Root cannot log in.", "198.18.0.13", "test_ssh.py::test_root",
+                  "S64", "ASRockRack E3C246D4U", "1 paquet de Debian (Debian-Security)",
+                  "aucune archive", "/usr/local/bin/rogue", "512 Go",
+                  "aucun inventaire"):  # fmt: skip
         assert shown in text
     assert 'href="../roles/ssh/README.md"' in page_of(desk, Edition.INTERNAL, "fr")
 

@@ -21,7 +21,7 @@ from orchestrator.records import (
     TaskStatus,
     Verdict,
 )
-from orchestrator.store import Store
+from orchestrator.store import Store, database
 from orchestrator.store.chain import FIRST, Chained, Link, canonical, parse_canonical
 from orchestrator.store.links import RECORDED
 from orchestrator.store.schema import MIGRATIONS
@@ -206,6 +206,28 @@ def test_an_old_store_is_chained_and_says_that_it_was_later(directory: Path) -> 
         assert all(datetime.fromisoformat(link.chained) >= before for link in links)
     with Store.open(directory, "lab") as store:
         assert store.chain.links() == links, "once"
+
+
+def test_a_table_that_came_later_changes_no_link(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made before there were inventories, which no record holds."""
+    before = next(
+        n for n, statements in enumerate(MIGRATIONS) if "TABLE inventories" in statements[0]
+    )
+    with monkeypatch.context() as older:
+        older.setattr(database, "MIGRATIONS", MIGRATIONS[:before])
+        with Store.open(directory, "lab") as store:
+            for command in ("apply", "verify"):
+                store.finish(begin(store, command), RunStatus.OK, "", NOW)
+            links = store.chain.links()
+            records = [store.chain.record(link) for link in links]
+            with pytest.raises(PasInfraError, match="no such table"):
+                store.inventories.keep([{"host": "rbx7"}])
+    with Store.open(directory, "lab") as store:
+        assert store.chain.links() == links
+        assert [store.chain.record(link) for link in links] == records
+        assert store.inventories.keep([{"host": "rbx7"}])
 
 
 def test_a_store_that_is_damaged_while_it_is_migrated_stays_as_it_was(directory: Path) -> None:

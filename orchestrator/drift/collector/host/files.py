@@ -16,7 +16,7 @@ from orchestrator.drift.collector.host.dpkg import Packaged, merged, packaged
 from orchestrator.drift.collector.host.storage import mounted
 
 # There no program is looked for: no file of their own, or another host's.
-_NO_FILES = {"autofs", "binfmt_misc", "bpf", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs",
+NO_FILES = {"autofs", "binfmt_misc", "bpf", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs",
              "efivarfs", "fuse", "fuse.sshfs", "fusectl", "hugetlbfs", "mqueue", "nfs", "nfs4",
              "cifs", "nsfs", "overlay", "proc", "pstore", "ramfs", "rpc_pipefs", "securityfs",
              "selinuxfs", "sysfs", "tracefs", "squashfs"}  # fmt: skip
@@ -26,7 +26,7 @@ _LIVING = re.compile(
     r"|\.pwd\.lock|\.updated|fake-hwclock\.data)|/etc/ssl/certs/.*|/etc/mailcap|/etc/.*/random_seed"
 )
 # Made by the packages' own scripts, from what the packages brought.
-_MADE = re.compile(
+MADE = re.compile(
     r".*/__pycache__(?:/.*)?|/usr/lib/modules/[^/]+/modules\..*|/usr/lib/locale/.*"
     r"|/usr/share/mime/.*"
     r"|/usr/share/(?:info/dir.*|glib-2\.0/schemas/gschemas\.compiled|applications/mimeinfo\.cache"
@@ -85,7 +85,7 @@ def _on_disk(known: Packaged) -> Objects:
             if path.endswith(_NAMED) and path.startswith(_ELSEWHERE):
                 found["certificate"] |= _certificate(path)
         strange = path.startswith("/usr/") and not f"{path}/".startswith("/usr/local/")
-        if strange and path not in known.owner and not _MADE.fullmatch(path):
+        if strange and path not in known.owner and not MADE.fullmatch(path):
             found["program"][path] = _file(path, status)
     return found
 
@@ -98,17 +98,17 @@ def _walk() -> Iterator[tuple[str, os.stat_result]]:
     for one in {mount.place: mount for mount in mounted()}.values():
         of_memory = one.kind == "tmpfs"
         if one.place != "/" and (
-            one.kind in _NO_FILES or ("nosuid" in one.options and not of_memory)
+            one.kind in NO_FILES or ("nosuid" in one.options and not of_memory)
         ):
             continue
         try:
             device = Path(one.place).stat().st_dev
         except OSError:
             continue
-        yield from _below(one.place, device)
+        yield from below(one.place, device)
 
 
-def _below(top: str, device: int | None = None) -> Iterator[tuple[str, os.stat_result]]:
+def below(top: str, device: int | None = None) -> Iterator[tuple[str, os.stat_result]]:
     """What lies below a directory, itself apart; with a device, on it only."""
     waiting = [top]
     while waiting:
@@ -142,9 +142,9 @@ def _configuration(known: Packaged) -> Iterator[tuple[str, dict[str, object]]]:
             itself = Path(top).lstat()
         except OSError:  # not everybody has one
             continue
-        below = _below(top) if stat.S_ISDIR(itself.st_mode) else iter(())
-        for path, status in chain([(top, itself)], below):
-            if _UNTRACKED.fullmatch(path) or _MADE.fullmatch(path) or _brought(path, known):
+        inside = below(top) if stat.S_ISDIR(itself.st_mode) else iter(())
+        for path, status in chain([(top, itself)], inside):
+            if _UNTRACKED.fullmatch(path) or MADE.fullmatch(path) or _brought(path, known):
                 continue
             about = _file(path, status, known.configuration.get(path, ""))
             if path in known.configuration:
@@ -178,7 +178,7 @@ def _file(path: str, status: os.stat_result, packaged_md5: str = "") -> dict[str
         if packaged_md5 and _as_installed(path, packaged_md5):
             about["content"] = _AS_PACKAGED
         else:
-            about["content"] = f"sha256 {_digest(path, 'sha256')}"
+            about["content"] = f"sha256 {digest_of(path, 'sha256')}"
     return about
 
 
@@ -203,10 +203,10 @@ def _about(status: os.stat_result) -> dict[str, object]:
 
 
 def _as_installed(path: str, md5: str) -> bool:
-    return _digest(path, "md5") == md5
+    return digest_of(path, "md5") == md5
 
 
-def _digest(path: str, algorithm: str) -> str:
+def digest_of(path: str, algorithm: str) -> str:
     """The digest of a regular file: whoever owns it may put a pipe in its place meanwhile."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOATIME)

@@ -11,7 +11,7 @@ _TUNNELS = {"wireguard", "ipip", "sit", "gre", "gretap", "ip6tnl", "ip6gre", "ip
             "vti6", "xfrm", "vxlan", "geneve", "tun", "ppp", "l2tp", "macvlan", "macvtap",
             "ipvlan", "dummy", "erspan", "ip6erspan"}  # fmt: skip
 # Each network name space has one as soon as the module is loaded.
-_STANDING = re.compile(r"(?:sit|tunl|gre|gretap|erspan|ip6tnl|ip6gre|ip_vti|ip6_vti)0")
+STANDING = re.compile(r"(?:sit|tunl|gre|gretap|erspan|ip6tnl|ip6gre|ip_vti|ip6_vti)0")
 _OF_CONTAINERS = re.compile(r"veth|docker|br-|virbr|vb-|ve-|cni|cali")
 # The kernel's own, and what a router or a DHCP server says from time to time.
 _GIVEN = ("kernel", "ra", "dhcp")
@@ -78,7 +78,7 @@ def _tunnels() -> Iterator[tuple[str, dict[str, object]]]:
     for link in _json("ip", "-j", "-d", "link"):
         about = link.get("linkinfo", {})
         kind = about.get("info_kind", "")
-        if kind in _TUNNELS and not _STANDING.fullmatch(link["ifname"]):
+        if kind in _TUNNELS and not STANDING.fullmatch(link["ifname"]):
             data = about.get("info_data", {})
             ends: dict[str, object] = {
                 word: _plain(data[word]) for word in _ENDPOINTS if word in data

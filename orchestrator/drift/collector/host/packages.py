@@ -21,11 +21,7 @@ _NO_ARCHIVE = "no archive"
 
 def packages() -> Objects:
     """Each package: who asked for it, from which archives it may come, and if it is held."""
-    automatic = {
-        entry["Package"]
-        for entry in _stanzas(_AUTOMATIC)
-        if entry.get("Auto-Installed") == "1"
-    }  # fmt: skip
+    automatic = automatic_packages()
     archives = _archives()
     found: dict[str, dict[str, object]] = {}
     origins: dict[str, set[str]] = {}
@@ -59,6 +55,15 @@ def installed_packages() -> tuple[dict[str, str], ...]:
         raise CannotSay(f"{_STATUS} is not there")
     gone = (" not-installed", " config-files")
     return tuple(entry for entry in _stanzas(_STATUS) if not entry["Status"].endswith(gone))
+
+
+def automatic_packages() -> set[str]:
+    """Names of packages that nobody asked for: others need them."""
+    return {
+        entry["Package"]
+        for entry in _stanzas(_AUTOMATIC)
+        if entry.get("Auto-Installed") == "1"
+    }  # fmt: skip
 
 
 def _stanzas(path: Path) -> Iterator[dict[str, str]]:

@@ -17,7 +17,7 @@ _PASSING = re.compile(
 )
 _STANDING = ("/dev/shm", "/dev/pts", "/sys/fs/cgroup", "/proc/sys")  # noqa: S108 - read
 _BLOCK = Path("/sys/class/block")
-_NO_DISK = re.compile(r"(?:loop|ram|zram|dm-|sr|fd|md|nbd)\d*")
+NO_DISK = re.compile(r"(?:loop|ram|zram|dm-|sr|fd|md|nbd)\d*")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _lies_encrypted(device: Path) -> bool:
 
 def _disks() -> Iterator[tuple[str, dict[str, object]]]:
     for device in _BLOCK.glob("*"):
-        if _NO_DISK.fullmatch(device.name) or (device / "partition").exists():
+        if NO_DISK.fullmatch(device.name) or (device / "partition").exists():
             continue
         told = (_read(device / "device" / word) for word in ("serial", "wwid", "model"))
         name = next(filter(None, (_read(device / "wwid"), _read(device / "serial"), *told)), "")

@@ -1,0 +1,1 @@
+"""What runs on a host, as root, and writes nothing: its own Python suffices."""
