@@ -203,6 +203,7 @@ def _measure(one: Standing, material: Material) -> Data:
         "wording": [{"number": each.number, "text": each.text} for each in one.view.clauses],
         "summary": measure.summary,
         "note": measure.note,
+        "unproven": measure.unproven,
         "not_promised": one.view.not_promised,
         "state": one.state,
         "waived_until": until.isoformat() if until else None,

@@ -257,6 +257,24 @@ TAMPERINGS: dict[str, Tampering] = {
     "a host without a place": Tampering(
         "locations", "host: sysfab", "host: bastion",
         ["locations.every_host_is_located"], "nothing on sysfab"),
+    "a host outside the Union": Tampering(
+        "locations", "city: Paris\n  country: FR", "city: Paris\n  country: CH",
+        ["locations.are_as_declared", "locations.are_in_the_european_union"],
+        "sysfab: `country` is `CH`, none of AT, BE, "),
+    "a third party with data outside the Union": Tampering(
+        "third_parties", "country: FR\n  access_to_data: true",
+        "country: US\n  access_to_data: true",
+        ["third_parties.with_data_are_in_the_european_union"],
+        "Cabinet Exemple: `country` is `US`"),
+    "a third party without data outside the Union": Tampering(
+        "third_parties", "country: FR\n  access_to_data: false",
+        "country: US\n  access_to_data: false", []),
+    "a workstation in Belgium": Tampering(
+        "workstation_attestations", "country: FR", "country: BE",
+        ["workstation_attestations.are_in_france"], "amartin, POSTE-0001: `country` is `BE`"),
+    "a workstation somewhere": Tampering(
+        "workstation_attestations", "  country: FR\n", "",
+        ["workstation_attestations.are_in_france"], "amartin, POSTE-0001: `country` is missing"),
     "another place": Tampering(
         "locations", "city: Roubaix", "city: Lille", ["locations.are_as_declared"],
         "rbx7: city `Lille`, environment.yml says `Roubaix`"),
