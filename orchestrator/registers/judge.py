@@ -21,7 +21,7 @@ RULES: Mapping[str, Rule] = {
         rules.present, rules.in_time, rules.ahead, rules.followed_up, rules.constant, rules.at_most,
         rules.among,
         own_rules.documented, own_rules.approved, own_rules.kept_apart, own_rules.handed_back,
-        own_rules.located,
+        own_rules.located, own_rules.exercised,
     )
 }  # fmt: skip
 

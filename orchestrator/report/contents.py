@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator.catalogue import Catalogue
 from orchestrator.environment import Environment, Waiver
 from orchestrator.records import MeasureState, Run, Verdict
+from orchestrator.registers.approvals import Approved
 from orchestrator.report.evidence import digest
 from orchestrator.report.past import Change, Point
 from orchestrator.report.standing import Look, Standing
@@ -41,6 +42,7 @@ class Material:
     before: Run | None
     changes: tuple[Change, ...]
     operations: Mapping[str, Run | None]
+    procedures: tuple[Approved, ...]
     max_age: timedelta
     now: datetime
     commit: str
@@ -129,6 +131,26 @@ def waivers(material: Material) -> Sequence[Data]:
     return [
         _in_full(one) | {"expired": one.until < today, "in_use": one in in_use}
         for one in material.environment.waivers
+    ]
+
+
+def procedures(material: Material) -> Sequence[Data]:
+    """The operating procedures of the measures that are shown, and how each is approved."""
+    shown = {one.number for one in material.shown}
+    return [
+        {
+            "name": one.procedure.name,
+            "title": one.procedure.title,
+            "measures": list(one.procedure.measures),
+            "owner": one.procedure.owner,
+            "approval": one.approval,
+            "version": one.version,
+            "approved_on": one.approved_on,
+            "next_review": one.next_review,
+            "next_exercise": one.next_exercise,
+        }
+        for one in material.procedures
+        if shown & set(one.procedure.measures)
     ]
 
 

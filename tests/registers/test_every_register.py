@@ -208,6 +208,18 @@ def test_documents_documented_7_4_1(register_holds: Holds) -> None:
     register_holds("documents", "documented_7_4_1")
 
 
+@pytest.mark.pas("7.5.1")
+def test_documents_documented_7_5_1(register_holds: Holds) -> None:
+    """A document that is approved, unchanged and not older than a year treats 7.5.1."""
+    register_holds("documents", "documented_7_5_1")
+
+
+@pytest.mark.pas("7.5.2")
+def test_documents_documented_7_5_2(register_holds: Holds) -> None:
+    """A document that is approved, unchanged and not older than a year treats 7.5.2."""
+    register_holds("documents", "documented_7_5_2")
+
+
 @pytest.mark.pas("7.6.1")
 def test_documents_documented_7_6_1(register_holds: Holds) -> None:
     """A document that is approved, unchanged and not older than a year treats 7.6.1."""
@@ -242,6 +254,42 @@ def test_documents_documented_11_1_1(register_holds: Holds) -> None:
 def test_documents_documented_13_4_2(register_holds: Holds) -> None:
     """A document that is approved, unchanged and not older than a year treats 13.4.2."""
     register_holds("documents", "documented_13_4_2")
+
+
+@pytest.mark.pas("7.1.1")
+def test_documents_procedures_are_approved(register_holds: Holds) -> None:
+    """Every operating procedure was approved in the last twelve months."""
+    register_holds("documents", "procedures_are_approved")
+
+
+@pytest.mark.pas("6.4.2")
+def test_documents_exercised_6_4_2(register_holds: Holds) -> None:
+    """The procedures that treat 6.4.2 are exercised as often as they ask for."""
+    register_holds("documents", "exercised_6_4_2")
+
+
+@pytest.mark.pas("7.5.2")
+def test_documents_exercised_7_5_2(register_holds: Holds) -> None:
+    """The procedures that treat 7.5.2 are exercised as often as they ask for."""
+    register_holds("documents", "exercised_7_5_2")
+
+
+@pytest.mark.pas("10.1.1")
+def test_documents_exercised_10_1_1(register_holds: Holds) -> None:
+    """The procedures that treat 10.1.1 are exercised as often as they ask for."""
+    register_holds("documents", "exercised_10_1_1")
+
+
+@pytest.mark.pas("10.3.1")
+def test_documents_exercised_10_3_1(register_holds: Holds) -> None:
+    """The procedures that treat 10.3.1 are exercised as often as they ask for."""
+    register_holds("documents", "exercised_10_3_1")
+
+
+@pytest.mark.pas("11.1.1")
+def test_documents_exercised_11_1_1(register_holds: Holds) -> None:
+    """The procedures that treat 11.1.1 are exercised as often as they ask for."""
+    register_holds("documents", "exercised_11_1_1")
 
 
 @pytest.mark.pas("1.2.3")
