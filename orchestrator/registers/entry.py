@@ -133,7 +133,7 @@ def _digest(directory: Path, name: str) -> str:
     file = document_file(directory, name)
     if not file.is_file():
         raise PasInfraError(
-            f"the document {name} is not there", where=file,
+            f"the document {name} is not there", where=directory / name,
             next_step="write it, then enter that it is approved",
         )  # fmt: skip
     return file_digest(file.read_bytes())

@@ -1,12 +1,15 @@
 """Whoever is declared to administer, and from where; each departure fails the check of 13.1.3."""
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from orchestrator.catalogue import load_catalogue, measure_state
+from orchestrator.cli.results import show_verification
 from orchestrator.environment import load_environment
 from orchestrator.environment.model import Place
 from orchestrator.origins import declared_origins
@@ -98,6 +101,11 @@ def test_what_is_only_declared_is_not_kept(verified: Callable[[], Verification])
         "13.1.2": MeasureState.UNMEASURED,
         "13.1.3": MeasureState.UNMEASURED,
     }
+    written = io.StringIO()
+    show_verification(found, Console(file=written, width=200))
+    said = written.getvalue()
+    assert said.count("? not looked at yet: ") == 2
+    assert load_catalogue()["13.1.3"].unproven in said
 
 
 @pytest.mark.parametrize(
