@@ -13,19 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.backup.repositories import declared_repositories
-from orchestrator.catalogue import check_measures, measure_key
+from orchestrator.catalogue import check_measures, measure_key, measure_state
 from orchestrator.engine import Connection, connections, variables
 from orchestrator.environment import Environment, Vaulted, Waiver, accounts_on
 from orchestrator.exit_codes import ExitCode
 from orchestrator.paths import project_root
-from orchestrator.records import (
-    BROKE_DOWN,
-    CheckResult,
-    MeasureState,
-    RunStatus,
-    Verdict,
-    state_of,
-)
+from orchestrator.records import BROKE_DOWN, CheckResult, MeasureState, RunStatus, Verdict
 from orchestrator.runs import recorded
 from orchestrator.selection import Selection
 
@@ -53,7 +46,10 @@ class Verification:
         for check in self.checks:
             for measure in check.measures:
                 verdicts.setdefault(measure, []).append(check.verdict)
-        return {number: state_of(verdicts[number]) for number in sorted(verdicts, key=measure_key)}
+        return {
+            number: measure_state(number, verdicts[number])
+            for number in sorted(verdicts, key=measure_key)
+        }
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:

@@ -18,6 +18,7 @@ from orchestrator.catalogue.load import (
     measure_of,
     tag_of,
 )
+from orchestrator.catalogue.state import measure_state
 
 __all__ = [
     "Catalogue",
@@ -35,6 +36,7 @@ __all__ = [
     "load_contract",
     "measure_key",
     "measure_of",
+    "measure_state",
     "role_measures",
     "tag_of",
 ]

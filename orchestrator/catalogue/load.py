@@ -29,6 +29,7 @@ class Measure:
     """One commitment of the PAS; title, summary, owner (a role) and note are French, for clients.
 
     `note` names a known error of the reference text and the meaning retained, else it is "".
+    `unproven` says what no check looks at yet, else it is "".
     """
 
     number: str
@@ -37,6 +38,7 @@ class Measure:
     kind: Kind
     owner: str
     note: str = ""
+    unproven: str = ""
 
     @property
     def chapter(self) -> str:

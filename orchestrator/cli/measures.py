@@ -153,6 +153,8 @@ def _show_details(views: Sequence["MeasureView"]) -> None:
         click.echo(f"  kind: {measure.kind}, owner: {measure.owner}")
         if measure.note:
             click.echo(f"  note: {measure.note}")
+        if measure.unproven:
+            click.echo(f"  not looked at yet: {measure.unproven}")
         if view.not_promised:
             click.echo(f"  not promised by this contract: {view.not_promised}")
         for clause in view.clauses:

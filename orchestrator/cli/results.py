@@ -123,6 +123,9 @@ def show_verification(verification: "Verification", to: "Console") -> None:
     """Per measure what held and what did not, then who could not be asked."""
     from rich.markup import escape
 
+    from orchestrator.catalogue import load_catalogue
+
+    catalogue = load_catalogue()
     for number, state in verification.measures.items():
         checks = [check for check in verification.checks if number in check.measures]
         held = sum(check.verdict is Verdict.HOLDS for check in checks)
@@ -130,6 +133,8 @@ def show_verification(verification: "Verification", to: "Console") -> None:
             f"[bold]{number:<7}[/] [{_STATE_STYLES[state]}]{state:<10}[/] "
             f"{held} of {len(checks)} checks hold"
         )
+        if number in catalogue and catalogue[number].unproven:
+            to.print(f"  [yellow]?[/] not looked at yet: {escape(catalogue[number].unproven)}")
         # The same on several hosts is one line: what differs is what is worth reading.
         others: dict[tuple[Verdict, str, str, str], list[str]] = {}
         for check in checks:

@@ -103,7 +103,7 @@ def _read(file: Traversable) -> Any:
 
 def _definition(name: str, given: Any, shared: Any) -> RegisterDefinition:
     fields = {**_recorded(shared), **given["fields"], **_common(shared)}
-    checks = tuple(_checks(given.get("checks", {})))
+    checks = tuple(_checks(given.get("checks", {}), shared["lists"]))
     named = (number for check in checks for number in check.measures)
     return RegisterDefinition(
         name=name,
@@ -142,11 +142,13 @@ def _field(given: Mapping[str, Any], shared: Any) -> dict[str, Any]:
     return {**shared["kinds"].get(given.get("is"), {}), **own}
 
 
-def _checks(given: Mapping[str, Any]) -> Iterator[RegisterCheck]:
+def _checks(given: Mapping[str, Any], lists: Mapping[str, Any]) -> Iterator[RegisterCheck]:
     """The checks; one that speaks of `each_measure` is one check a measure."""
     for name, check in given.items():
         own = ("says", "rule", "measures", "each_measure")
         parameters = {key: value for key, value in check.items() if key not in own}
+        if isinstance(parameters.get("values"), str):
+            parameters["values"] = lists[parameters["values"]]
         measures = tuple(check["measures"])
         if not check.get("each_measure"):
             yield RegisterCheck(name, check["says"], check["rule"], measures, parameters)

@@ -59,6 +59,7 @@ def measures_data(catalogue: Catalogue, records: Iterable[Examined]) -> list[dic
             "title": measure.title,
             "kind": str(measure.kind),
             "owner": str(measure.owner),
+            **({"unproven": measure.unproven} if measure.unproven else {}),
             **seen.get(measure.number, silent),
         }
         for measure in catalogue

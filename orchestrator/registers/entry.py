@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.environment import Environment
+from orchestrator.environment.documents import document_file, file_digest
 from orchestrator.environment.register_definitions import (
     RECORDED,
     RegisterDefinition,
@@ -14,7 +15,6 @@ from orchestrator.environment.register_definitions import (
 from orchestrator.environment.registers import Entry, append
 from orchestrator.environment.spelling import remedy
 from orchestrator.errors import PasInfraError
-from orchestrator.registers.own_rules import file_digest
 
 REVIEWS = "register_reviews"
 _WORDS = {"true": True, "yes": True, "oui": True, "false": False, "no": False, "non": False}
@@ -130,10 +130,10 @@ def _day(text: str) -> date | str:
 
 
 def _digest(directory: Path, name: str) -> str:
-    file = directory / name
+    file = document_file(directory, name)
     if not file.is_file():
         raise PasInfraError(
-            f"the document {name} is not there", where=file,
+            f"the document {name} is not there", where=directory / name,
             next_step="write it, then enter that it is approved",
         )  # fmt: skip
     return file_digest(file.read_bytes())

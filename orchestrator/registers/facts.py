@@ -9,6 +9,7 @@ from orchestrator.catalogue import load_catalogue
 from orchestrator.environment import Environment, Host, People
 from orchestrator.environment.register_names import chapters
 from orchestrator.environment.registers import Recorded, Register, read_registers
+from orchestrator.procedures import procedures
 
 
 class NothingToJudge(Exception):
@@ -89,6 +90,7 @@ def gather(environment: Environment, registers: Mapping[str, Register], judged: 
         "suppliers": list(dict.fromkeys(host.supplier for host in environment.hosts)),
         "owners": list(dict.fromkeys(measure.owner for measure in load_catalogue())),
         "chapters": chapters(),
+        "procedures": [one.name for one in procedures()],
     }
     return Facts(environment, judged, registers, names)
 

@@ -19,8 +19,9 @@ RULES: Mapping[str, Rule] = {
     for rule in (
         rules.exists, rules.covers, rules.reviewed, rules.renewed, rules.unexpired, rules.satisfies,
         rules.present, rules.in_time, rules.ahead, rules.followed_up, rules.constant, rules.at_most,
+        rules.among,
         own_rules.documented, own_rules.approved, own_rules.kept_apart, own_rules.handed_back,
-        own_rules.located,
+        own_rules.located, own_rules.exercised,
     )
 }  # fmt: skip
 

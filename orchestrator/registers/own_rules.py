@@ -1,11 +1,12 @@
 """The rules that one register needs of its own; otherwise as in `rules`."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import date
 
+from orchestrator.environment.documents import departure
 from orchestrator.environment.registers import Recorded, Register
+from orchestrator.procedures import procedures
 from orchestrator.registers.facts import Facts
 from orchestrator.registers.intervals import months_after
 from orchestrator.registers.rules import Fault, add
@@ -22,6 +23,27 @@ def documented(register: Register, facts: Facts, *, measure: str, months: int) -
         if due < facts.today:
             what = f"{entry.data['document']}: its next approval was due on {due}"
             yield Fault(entry, what, add(register, "document", entry.data["document"]))
+
+
+def exercised(register: Register, facts: Facts, *, measure: str) -> Iterator[Fault]:
+    """Each procedure that treats the measure is exercised as often as its page asks for.
+
+    `next_exercise` of its entry is the day by which; one without an entry is no matter of this.
+    """
+    wanted = {one.name: one.exercise_months for one in procedures() if one.exercise_months}
+    for entry in facts.standing(register.definition.name):
+        name = entry.data["document"]
+        if name not in wanted or measure not in entry.data["measures"]:
+            continue
+        day, step = entry.data.get("next_exercise"), add(register, "document", name)
+        latest = months_after(date.fromisoformat(entry.data["approved_on"]), wanted[name])
+        if day is None:
+            yield Fault(entry, f"{name}: nobody has said when it is exercised next", step)
+        elif date.fromisoformat(day) < facts.today:
+            yield Fault(entry, f"{name}: its exercise was due on {day}", step)
+        elif date.fromisoformat(day) > latest:
+            what = f"{name}: its exercise on {day} is too late, {latest} is the last day"
+            yield Fault(entry, what, step)
 
 
 def approved(register: Register, facts: Facts, *, document: str, role: str) -> Iterator[Fault]:
@@ -91,18 +113,12 @@ def located(register: Register, facts: Facts) -> Iterator[Fault]:
 
 
 def _altered(entry: Recorded, facts: Facts) -> Iterator[Fault]:
-    file = facts.environment.directory / entry.data["file"]
-    name = entry.data["document"]
-    step = "bring it back, or have it approved: `pas-infra register add documents`"
-    if not file.is_file():
-        yield Fault(entry, f"{name}: {entry.data['file']} is missing", step)
-    elif file_digest(file.read_bytes()) != entry.data["sha256"]:
-        yield Fault(entry, f"{name}: {entry.data['file']} is not the one that was approved", step)
-
-
-def file_digest(content: bytes) -> str:
-    """The SHA-256 of a document, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
+    says = {"missing": "is missing", "altered": "is not the one that was approved"}
+    found = departure(facts.environment.directory, entry.data)
+    if found:
+        what = f"{entry.data['document']}: {entry.data['file']} {says[found]}"
+        step = "bring it back, or have it approved: `pas-infra register add documents`"
+        yield Fault(entry, what, step)
 
 
 def _duties(facts: Facts) -> Mapping[str, set[str]]:

@@ -115,6 +115,18 @@ def satisfies(
                 yield Fault(entry, f"`{field}` is {shown}{ought}", add(register))
 
 
+def among(
+    register: Register, facts: Facts, *, field: str, values: Sequence[str], where: Where = None
+) -> Iterator[Fault]:
+    """A field of each entry is there, and one of the values."""
+    for entry in facts.standing(register.definition.name, where):
+        value = entry.data.get(field)
+        if value not in values:
+            shown = "missing" if value is None else f"{_shown(value)}, none of {', '.join(values)}"
+            subject = ", ".join(str(entry.data[key]) for key in register.definition.key)
+            yield Fault(entry, f"{subject}: `{field}` is {shown}", add(register))
+
+
 def present(register: Register, facts: Facts, *, fields: Sequence[str]) -> Iterator[Fault]:
     """The persons in the fields have not left."""
     known = facts.names["persons"]

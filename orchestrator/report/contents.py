@@ -15,6 +15,7 @@ from orchestrator.catalogue import Catalogue
 from orchestrator.environment import Environment, Waiver
 from orchestrator.inventory.take import Last
 from orchestrator.records import MeasureState, Run, Verdict
+from orchestrator.registers.approvals import Approved
 from orchestrator.report.equipment import made_of
 from orchestrator.report.evidence import digest
 from orchestrator.report.past import Change, Point
@@ -44,6 +45,7 @@ class Material:
     changes: tuple[Change, ...]
     operations: Mapping[str, Run | None]
     equipment: Mapping[str, Last | None]
+    procedures: tuple[Approved, ...]
     max_age: timedelta
     now: datetime
     commit: str
@@ -135,6 +137,26 @@ def waivers(material: Material) -> Sequence[Data]:
     ]
 
 
+def procedures(material: Material) -> Sequence[Data]:
+    """The operating procedures of the measures that are shown, and how each is approved."""
+    shown = {one.number for one in material.shown}
+    return [
+        {
+            "name": one.procedure.name,
+            "title": one.procedure.title,
+            "measures": list(one.procedure.measures),
+            "owner": one.procedure.owner,
+            "approval": one.approval,
+            "version": one.version,
+            "approved_on": one.approved_on,
+            "next_review": one.next_review,
+            "next_exercise": one.next_exercise,
+        }
+        for one in material.procedures
+        if shown & set(one.procedure.measures)
+    ]
+
+
 def scope(material: Material) -> Sequence[Data]:
     """The servers: what they do, where, and with whom; for ourselves, what they are made of."""
     labels = host_labels(material)
@@ -213,6 +235,7 @@ def _measure(one: Standing, material: Material) -> Data:
         "wording": [{"number": each.number, "text": each.text} for each in one.view.clauses],
         "summary": measure.summary,
         "note": measure.note,
+        "unproven": measure.unproven,
         "not_promised": one.view.not_promised,
         "state": one.state,
         "waived_until": until.isoformat() if until else None,

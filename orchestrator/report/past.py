@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from orchestrator.catalogue import Catalogue
+from orchestrator.catalogue import Catalogue, measure_state
 from orchestrator.environment import Environment
-from orchestrator.records import MeasureState, Run, RunStatus, state_of
+from orchestrator.records import MeasureState, Run, RunStatus
 from orchestrator.report.standing import EVERY, Standing, is_whole
 from orchestrator.store import Store, hosts_seen, verdicts_of
 
@@ -57,7 +57,8 @@ def trend(
             continue  # a plan that was declined, an apply that failed before its checks
         counts = dict.fromkeys(MeasureState, 0)
         for measure in catalogue:
-            counts[state_of(list(verdicts[run.id].get(measure.number, ())))] += 1
+            found = list(verdicts[run.id].get(measure.number, ()))
+            counts[measure_state(measure.number, found)] += 1
         points.append(Point(run, counts if seen[run.id] >= hosts else None))
     return tuple(points if len(points) <= DENSE else _daily(points))
 

@@ -25,6 +25,7 @@ SECTIONS = (
     Section("trend", contents.trend),
     Section("changes", contents.changed),
     Section("operations", contents.operations),
+    Section("procedures", contents.procedures),
     Section("scope", contents.scope),
     Section("measures", contents.measures),
     Section("waivers", contents.waivers),

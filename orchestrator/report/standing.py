@@ -1,7 +1,7 @@
 """Where each measure stands: what the last runs that looked at its checks have left in the store.
 
-The verdict is `state_of`'s. What is decided here is only what counts as seen: a check that no run
-has looked at, or none for too long, has measured nothing.
+The verdict is `measure_state`'s. What is decided here is only what counts as seen: a check that no
+run has looked at, or none for too long, has measured nothing.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from orchestrator.catalogue import CheckReference, Kind
+from orchestrator.catalogue import CheckReference, Kind, measure_state
 from orchestrator.environment import Environment, Waiver
 from orchestrator.measures import MeasureView
 from orchestrator.paths import project_root
@@ -21,7 +21,6 @@ from orchestrator.records import (
     MeasureState,
     Run,
     Verdict,
-    state_of,
 )
 from orchestrator.report.evidence import canonical
 from orchestrator.store import Store, last_looks, last_runs_by_host
@@ -41,6 +40,7 @@ class Silence(StrEnum):
     KERNEL = "needs a full kernel"
     BROKE = "broke down"
     UNCLEAR = "could not tell"
+    DECLARED = "declared only"  # its checks hold, and do not look at all that is promised
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Standing:
     @property
     def state(self) -> MeasureState:
         """The verdict."""
-        return state_of([look.check.verdict for look in self.looks])
+        return measure_state(self.number, [look.check.verdict for look in self.looks])
 
     @property
     def silences(self) -> Mapping[Silence, int]:
@@ -94,7 +94,8 @@ class Standing:
             people = self.view.measure.kind is Kind.ORGANISATIONAL
             return {Silence.NO_RECORD if people else Silence.NO_CHECK: 0}
         counts = Counter(look.silence for look in self.looks)
-        return {why: counts[why] for why in Silence if counts[why]}
+        found = {why: counts[why] for why in Silence if counts[why]}
+        return found | ({Silence.DECLARED: 0} if self.view.measure.unproven else {})
 
     @property
     def evidence(self) -> Mapping[str, Run]:

@@ -14,6 +14,8 @@ from orchestrator.errors import PasInfraError
 from orchestrator.measures import select, view_measures
 from orchestrator.operator import commit_of
 from orchestrator.paths import project_root
+from orchestrator.registers.approvals import Approved, approvals
+from orchestrator.registers.facts import facts_of
 from orchestrator.report import page
 from orchestrator.report.contents import Edition, Material
 from orchestrator.report.equipment import last_equipment
@@ -55,7 +57,7 @@ def write_report(
     """Write the report of the measures below `prefix`, or of all, into `directory`.
 
     Raises PasInfraError for an unknown measure, when no run has looked at a check yet, for a store
-    that cannot be read and a directory that cannot be written to.
+    or a register that cannot be read and a directory that cannot be written to.
     """
     material = gather(
         environment, edition=edition, language=language, prefix=prefix, max_age=max_age, now=now
@@ -87,7 +89,10 @@ def gather(
     max_age: timedelta,
     now: datetime,
 ) -> Material:
-    """Everything that the report is made of, from the store; raises as `write_report` does."""
+    """Everything that the report is made of, from the store and, of procedures, a register.
+
+    Raises as `write_report` does.
+    """
     catalogue = load_catalogue()
     views = view_measures(catalogue, project_root(), environment.pas_document)
     asked = {view.measure.number for view in select(views, catalogue, prefix=prefix)}
@@ -111,10 +116,16 @@ def gather(
             changes=changes(found, before),
             operations=operations(store, environment),
             equipment=last_equipment(store, environment),
+            procedures=_procedures(environment, now),
             max_age=max_age,
             now=now,
             commit=commit_of(project_root()),
         )
+
+
+def _procedures(environment: Environment, now: datetime) -> tuple[Approved, ...]:
+    facts = facts_of(environment, now)
+    return approvals(environment.directory, facts.standing("documents"), facts.today)
 
 
 def _role_pages(material: Material, directory: Path) -> dict[str, str]:

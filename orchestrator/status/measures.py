@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestrator.catalogue import Catalogue
-from orchestrator.records import MeasureState, state_of
+from orchestrator.catalogue import Catalogue, measure_state
+from orchestrator.records import MeasureState
 from orchestrator.report.standing import Silence, Standing
 from orchestrator.status.material import Material
 from orchestrator.status.subject import Level, Point, Subject, named
@@ -38,8 +38,11 @@ def measures(found: Sequence[Standing], material: Material, known: datetime | No
 
 def of_host(host: str, found: Sequence[Standing]) -> dict[MeasureState, int]:
     """How many measures stand where, of those of which something is looked at on a host."""
-    mine = ([look.check.verdict for look in one.looks if look.check.host == host] for one in found)
-    return counts_of(state_of(verdicts) for verdicts in mine if verdicts)
+    mine = (
+        (one.number, [look.check.verdict for look in one.looks if look.check.host == host])
+        for one in found
+    )
+    return counts_of(measure_state(number, verdicts) for number, verdicts in mine if verdicts)
 
 
 def by_chapter(found: Sequence[Standing], catalogue: Catalogue) -> tuple[ChapterState, ...]:

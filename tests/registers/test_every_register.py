@@ -208,6 +208,18 @@ def test_documents_documented_7_4_1(register_holds: Holds) -> None:
     register_holds("documents", "documented_7_4_1")
 
 
+@pytest.mark.pas("7.5.1")
+def test_documents_documented_7_5_1(register_holds: Holds) -> None:
+    """A document that is approved, unchanged and not older than a year treats 7.5.1."""
+    register_holds("documents", "documented_7_5_1")
+
+
+@pytest.mark.pas("7.5.2")
+def test_documents_documented_7_5_2(register_holds: Holds) -> None:
+    """A document that is approved, unchanged and not older than a year treats 7.5.2."""
+    register_holds("documents", "documented_7_5_2")
+
+
 @pytest.mark.pas("7.6.1")
 def test_documents_documented_7_6_1(register_holds: Holds) -> None:
     """A document that is approved, unchanged and not older than a year treats 7.6.1."""
@@ -242,6 +254,42 @@ def test_documents_documented_11_1_1(register_holds: Holds) -> None:
 def test_documents_documented_13_4_2(register_holds: Holds) -> None:
     """A document that is approved, unchanged and not older than a year treats 13.4.2."""
     register_holds("documents", "documented_13_4_2")
+
+
+@pytest.mark.pas("7.1.1")
+def test_documents_procedures_are_approved(register_holds: Holds) -> None:
+    """Every operating procedure was approved in the last twelve months."""
+    register_holds("documents", "procedures_are_approved")
+
+
+@pytest.mark.pas("6.4.2")
+def test_documents_exercised_6_4_2(register_holds: Holds) -> None:
+    """The procedures that treat 6.4.2 are exercised as often as they ask for."""
+    register_holds("documents", "exercised_6_4_2")
+
+
+@pytest.mark.pas("7.5.2")
+def test_documents_exercised_7_5_2(register_holds: Holds) -> None:
+    """The procedures that treat 7.5.2 are exercised as often as they ask for."""
+    register_holds("documents", "exercised_7_5_2")
+
+
+@pytest.mark.pas("10.1.1")
+def test_documents_exercised_10_1_1(register_holds: Holds) -> None:
+    """The procedures that treat 10.1.1 are exercised as often as they ask for."""
+    register_holds("documents", "exercised_10_1_1")
+
+
+@pytest.mark.pas("10.3.1")
+def test_documents_exercised_10_3_1(register_holds: Holds) -> None:
+    """The procedures that treat 10.3.1 are exercised as often as they ask for."""
+    register_holds("documents", "exercised_10_3_1")
+
+
+@pytest.mark.pas("11.1.1")
+def test_documents_exercised_11_1_1(register_holds: Holds) -> None:
+    """The procedures that treat 11.1.1 are exercised as often as they ask for."""
+    register_holds("documents", "exercised_11_1_1")
 
 
 @pytest.mark.pas("1.2.3")
@@ -322,16 +370,22 @@ def test_legal_requirements_is_reviewed(register_holds: Holds) -> None:
     register_holds("legal_requirements", "is_reviewed")
 
 
-@pytest.mark.pas("13.1.1")
+@pytest.mark.pas("13.1.1", "13.1.2")
 def test_locations_every_host_is_located(register_holds: Holds) -> None:
     """The place of every host is documented."""
     register_holds("locations", "every_host_is_located")
 
 
-@pytest.mark.pas("13.1.1")
+@pytest.mark.pas("13.1.1", "13.1.2")
 def test_locations_are_as_declared(register_holds: Holds) -> None:
     """Places and suppliers are those that the environment declares of its hosts."""
     register_holds("locations", "are_as_declared")
+
+
+@pytest.mark.pas("13.1.2")
+def test_locations_are_in_the_european_union(register_holds: Holds) -> None:
+    """By what is declared, every host that stores or processes data is in the European Union."""
+    register_holds("locations", "are_in_the_european_union")
 
 
 @pytest.mark.pas("10.1.1")
@@ -508,6 +562,12 @@ def test_third_parties_are_announced(register_holds: Holds) -> None:
     register_holds("third_parties", "are_announced")
 
 
+@pytest.mark.pas("13.1.2")
+def test_third_parties_with_data_are_in_the_european_union(register_holds: Holds) -> None:
+    """By what is declared, whoever has access to clients' data works from the European Union."""
+    register_holds("third_parties", "with_data_are_in_the_european_union")
+
+
 @pytest.mark.pas("9.1.1")
 def test_third_parties_is_reviewed(register_holds: Holds) -> None:
     """The list of third parties was reviewed in the last twelve months."""
@@ -524,3 +584,9 @@ def test_trainings_everybody_is_trained(register_holds: Holds) -> None:
 def test_workstation_attestations_every_workstation_is_attested(register_holds: Holds) -> None:
     """Each person attested within a year that their workstation is protected from malware."""
     register_holds("workstation_attestations", "every_workstation_is_attested")
+
+
+@pytest.mark.pas("13.1.3")
+def test_workstation_attestations_are_in_france(register_holds: Holds) -> None:
+    """By what each person attests, the workstations of administration are in France."""
+    register_holds("workstation_attestations", "are_in_france")

@@ -139,6 +139,7 @@ def test_a_definition_makes_sense(name: str) -> None:
         assert set(fields) <= known, check.name
         assert set(check.parameters.get("where", {})) <= known
         assert set(check.parameters.get("must", {})) <= known
+        assert not isinstance(check.parameters.get("values"), str), "a list that nobody knows"
 
 
 def test_a_name_of_a_check_is_one_alone() -> None:

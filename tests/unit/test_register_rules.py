@@ -27,8 +27,11 @@ EVERY_CHECK = {
 }
 # What nobody wrote about for a year: all that has to be done again.
 IN_A_YEAR = {
-    name for name in EVERY_CHECK if name.endswith(".is_reviewed") or ".documented_" in name
+    name
+    for name in EVERY_CHECK
+    if name.endswith(".is_reviewed") or ".documented_" in name or ".exercised_" in name
 } | {
+    "documents.procedures_are_approved",
     "access_reviews.access_rights_are_reviewed",
     "client_notices.every_client_has_the_list_of_third_parties",
     "confidentiality_reviews.every_commitment_is_reviewed",
@@ -157,6 +160,28 @@ TAMPERINGS: dict[str, Tampering] = {
     "no document treats it": Tampering(
         "documents", "measures: [4.4.1]", "measures: [6.1.3]", documented("4_4_1"),
         "no document treats 4.4.1"),
+    "a procedure that nobody approved": Tampering(
+        "documents", "document: redemarrage", "document: redemarage",
+        ["documents.procedures_are_approved"],
+        "nothing on redemarrage (procedures); `pas-infra register add documents "),
+    "a procedure approved long ago": Tampering(
+        "documents", "approved_on: 2026-11-25", "approved_on: 2025-11-24",
+        ["documents.procedures_are_approved", *documented("7_1_1", "11_1_1")],
+        "acces-perdu: its next approval was due on 2026-11-24"),
+    "an exercise that was missed": Tampering(
+        "documents", "next_exercise: 2026-12-22", "next_exercise: 2026-11-25",
+        ["documents.exercised_7_5_2", "documents.exercised_11_1_1"],
+        "test-de-restauration: its exercise was due on 2026-11-25"),
+    "an exercise too far away": Tampering(
+        "documents", "next_exercise: 2026-12-22", "next_exercise: 2026-12-26",
+        ["documents.exercised_7_5_2", "documents.exercised_11_1_1"],
+        "its exercise on 2026-12-26 is too late, 2026-12-25 is the last day"),
+    "no day for an exercise": Tampering(
+        "documents", "  next_exercise: 2027-04-15\n", "", ["documents.exercised_6_4_2"],
+        "rotation-des-cles: nobody has said when it is exercised next"),
+    "no exercise of incidents and breaches": Tampering(
+        "documents", "next_exercise: 2027-03-18", "next_exercise: 2026-11-01",
+        ["documents.exercised_10_1_1", "documents.exercised_10_3_1"], everywhere=True),
     "a chapter is missing": Tampering(
         "policy_coverage", 'chapter: "8"', 'chapter: "7"',
         ["policy_coverage.every_chapter_is_treated"], "nothing on 8 (chapters)"),
@@ -257,6 +282,24 @@ TAMPERINGS: dict[str, Tampering] = {
     "a host without a place": Tampering(
         "locations", "host: sysfab", "host: bastion",
         ["locations.every_host_is_located"], "nothing on sysfab"),
+    "a host outside the Union": Tampering(
+        "locations", "city: Paris\n  country: FR", "city: Paris\n  country: CH",
+        ["locations.are_as_declared", "locations.are_in_the_european_union"],
+        "sysfab: `country` is `CH`, none of AT, BE, "),
+    "a third party with data outside the Union": Tampering(
+        "third_parties", "country: FR\n  access_to_data: true",
+        "country: US\n  access_to_data: true",
+        ["third_parties.with_data_are_in_the_european_union"],
+        "Cabinet Exemple: `country` is `US`"),
+    "a third party without data outside the Union": Tampering(
+        "third_parties", "country: FR\n  access_to_data: false",
+        "country: US\n  access_to_data: false", []),
+    "a workstation in Belgium": Tampering(
+        "workstation_attestations", "country: FR", "country: BE",
+        ["workstation_attestations.are_in_france"], "amartin, POSTE-0001: `country` is `BE`"),
+    "a workstation somewhere": Tampering(
+        "workstation_attestations", "  country: FR\n", "",
+        ["workstation_attestations.are_in_france"], "amartin, POSTE-0001: `country` is missing"),
     "another place": Tampering(
         "locations", "city: Roubaix", "city: Lille", ["locations.are_as_declared"],
         "rbx7: city `Lille`, environment.yml says `Roubaix`"),
@@ -351,6 +394,22 @@ def test_a_document_that_is_not_the_approved_one(
     assert (1, "pqssi: documents/pqssi.md is not the one that was approved") in said
     assert (3, "charte: documents/charte.md is missing") in said
     assert {one.line for one in findings(found)} == {3, 25}
+
+
+def test_a_procedure_that_was_adapted_must_be_approved_again(
+    judged: Callable[[date], list[Judgement]], tmp_path: Path
+) -> None:
+    own = tmp_path / "docs/procedures/sauvegarde.md"
+    own.parent.mkdir(parents=True)
+    shutil.copy(project_root() / "docs/procedures/sauvegarde.md", own)
+    assert failing(judged(AS_OF)) == set()
+    with own.open("a") as file:
+        file.write("Chez nous, à midi.\n")
+    found = judged(AS_OF)
+    assert failing(found) == set(documented("7_1_1", "7_5_1"))
+    assert {one.what for one in findings(found)} == {
+        "sauvegarde: docs/procedures/sauvegarde.md is not the one that was approved"
+    }
 
 
 def test_times_are_those_that_the_contract_promises(
