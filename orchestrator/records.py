@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from orchestrator.exit_codes import ExitCode
@@ -114,6 +115,20 @@ def state_of(verdicts: Sequence[Verdict]) -> MeasureState:
     if not found or Verdict.UNMEASURED in found:
         return MeasureState.UNMEASURED
     return MeasureState.WAIVED if Verdict.WAIVED in found else MeasureState.KEPT
+
+
+_CLOCKS_DIFFER = timedelta(hours=1)
+
+
+def aged(verdict: Verdict, seen: datetime, now: datetime, max_age: timedelta) -> Verdict:
+    """What a look still says at the moment `now`: nothing when it is older than `max_age`.
+
+    Nor does one of a time to come. But waiting makes nothing better: what failed has failed until a
+    run sees that it holds again.
+    """
+    if verdict is Verdict.FAILS or -_CLOCKS_DIFFER <= now - seen <= max_age:
+        return verdict
+    return Verdict.UNMEASURED
 
 
 @dataclass(frozen=True)

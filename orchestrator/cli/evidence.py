@@ -1,11 +1,19 @@
 """`pas-infra evidence`: signed bundles of what was recorded, and whether anybody has changed it."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.options import OutputFile, environment_option, json_option
+from orchestrator.cli.options import (
+    OutputFile,
+    edition_option,
+    environment_option,
+    json_option,
+    language_option,
+    max_age_option,
+)
 from orchestrator.cli.terminal import console, print_json
 from orchestrator.exit_codes import ExitCode
 
@@ -38,9 +46,16 @@ def command() -> None:
     metavar="FILE",
     help="The bundle; evidence-NAME-FIRST-LAST.tar.gz here, if not given.",
 )
+@max_age_option
 @json_option
 def export_command(
-    environment_name: str, key: Path, output: Path | None, *, since_last: bool, as_json: bool
+    environment_name: str,
+    key: Path,
+    output: Path | None,
+    max_age: int,
+    *,
+    since_last: bool,
+    as_json: bool,
 ) -> int:
     """Write a signed bundle of every recorded run, or of those since the last bundle.
 
@@ -52,7 +67,13 @@ def export_command(
     from orchestrator.environment import load_environment
     from orchestrator.evidence import export
 
-    exported = export(load_environment(environment_name), key, output, since_last=since_last)
+    exported = export(
+        load_environment(environment_name),
+        key,
+        output,
+        since_last=since_last,
+        max_age=timedelta(days=max_age),
+    )
     manifest = exported.manifest
     if as_json:
         print_json(
@@ -75,6 +96,57 @@ def export_command(
         to.print(f"signed with {exported.verified.key}")
         _show_findings(exported.verified)
     return ExitCode.FINDINGS if exported.verified.findings else ExitCode.OK
+
+
+@command.command("oscal")
+@environment_option
+@edition_option
+@language_option
+@max_age_option
+@click.option(
+    "-o",
+    "--output",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the files go, made if needed; `oscal/EDITION` beside the store otherwise.",
+)
+@json_option
+def oscal_command(
+    environment_name: str,
+    edition: str,
+    language: str,
+    max_age: int,
+    directory: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Write where the measures stand as OSCAL, for the tools of a client or an auditor.
+
+    Three files: the measures (catalog.json), what keeps and what proves them
+    (component-definition.json), and each verdict with what was seen (assessment-results.json). They
+    say what the report of the same edition does; no host is asked. A signed bundle of `evidence
+    export` holds the internal ones as well. The files' paths go to stdout.
+    """
+    from orchestrator.environment import load_environment
+    from orchestrator.oscal import write_documents
+    from orchestrator.report import Edition
+    from orchestrator.runs import utc_now
+
+    environment = load_environment(environment_name)
+    written = write_documents(
+        environment,
+        directory or environment.store_directory / "oscal" / edition,
+        edition=Edition(edition),
+        language=language,
+        max_age=timedelta(days=max_age),
+        now=utc_now(),
+    )
+    if as_json:
+        print_json({"files": {file.stem: str(file) for file in written}})
+    else:
+        for file in written:
+            click.echo(file)
 
 
 @command.command("verify")

@@ -158,6 +158,41 @@ def json_option(command: F) -> F:
     )
 
 
+def edition_option(command: F) -> F:
+    """`--edition`: for whom what is written is."""
+    return click.option(
+        "--edition",
+        type=click.Choice(["client", "internal"]),
+        default="client",
+        show_default=True,
+        help="Whom it is for: `client` shows no address, account, host's name or weakness.",
+    )(command)
+
+
+def language_option(command: F) -> F:
+    """`--lang`: the language of what others read."""
+    return click.option(
+        "--lang",
+        "language",
+        type=click.Choice(["fr", "en"]),
+        default="fr",
+        show_default=True,
+        help="The language; the measures stay as the contract words them.",
+    )(command)
+
+
+def max_age_option(command: F) -> F:
+    """`--max-age`: how old the look at a check may be."""
+    return click.option(
+        "--max-age",
+        type=click.IntRange(min=1),
+        default=7,
+        show_default=True,
+        metavar="DAYS",
+        help="What no run has looked at for longer counts as unmeasured.",
+    )(command)
+
+
 def selection_options(command: F) -> F:
     """`--limit`, `--role` and `--measure`: each narrows what the command works on."""
     measure = click.option(

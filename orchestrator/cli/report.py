@@ -5,28 +5,22 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import complete_measure, environment_option, json_option
+from orchestrator.cli.options import (
+    complete_measure,
+    edition_option,
+    environment_option,
+    json_option,
+    language_option,
+    max_age_option,
+)
 from orchestrator.cli.progress import progress_of
 from orchestrator.cli.terminal import print_json
 
 
 @click.command("report")
 @environment_option
-@click.option(
-    "--edition",
-    type=click.Choice(["client", "internal"]),
-    default="client",
-    show_default=True,
-    help="Whom it is for: `client` shows no address, account, host's name or weakness.",
-)
-@click.option(
-    "--lang",
-    "language",
-    type=click.Choice(["fr", "en"]),
-    default="fr",
-    show_default=True,
-    help="The language; the measures stay as the contract words them.",
-)
+@edition_option
+@language_option
 @click.option(
     "-m",
     "--measure",
@@ -43,14 +37,7 @@ from orchestrator.cli.terminal import print_json
     metavar="DIR",
     help="Where the files go, made if needed; `reports` beside the environment's store otherwise.",
 )
-@click.option(
-    "--max-age",
-    type=click.IntRange(min=1),
-    default=7,
-    show_default=True,
-    metavar="DAYS",
-    help="What no run has looked at for longer counts as unmeasured.",
-)
+@max_age_option
 @json_option
 def command(
     environment_name: str,

@@ -65,8 +65,7 @@ class Register:
 
     def key_of(self, entry: Recorded) -> object:
         """What an entry is about: later ones about the same take its place."""
-        key = self.definition.key
-        return tuple(str(entry.data.get(field)) for field in key) if key else entry.number
+        return _key(self.definition, entry.data) or entry.number
 
 
 def read_register(directory: Path, name: str) -> tuple[Entry, ...]:
@@ -183,7 +182,7 @@ def _document_problems(
     return departures(document, definition.schema) or [
         *_date_problems(document, today),
         *_repetitions(document),
-        *_corrections(document),
+        *_corrections(document, definition),
     ]
 
 
@@ -214,15 +213,34 @@ def _repetitions(document: Document) -> Iterator[Problem]:
             )
 
 
-def _corrections(document: Document) -> Iterator[Problem]:
-    for index, entry in enumerate(_entries(document)):
+def _corrections(document: Document, definition: RegisterDefinition) -> Iterator[Problem]:
+    entries = _entries(document)
+    for index, entry in enumerate(entries):
         corrected = entry.get("corrects")
-        if corrected is not None and corrected > index:
+        if corrected is None:
+            continue
+        if corrected > index:
             yield document.problem(
                 (index, "corrects"),
                 f"entry {index + 1} corrects entry {corrected}, which is no earlier one",
                 "give the number that `pas-infra register show` shows of the entry",
             )
+            continue
+        own, other = _key(definition, entry), _key(definition, entries[corrected - 1])
+        if own != other:
+            # Else what the other one is about would silently lose its last word.
+            fields, line = ", ".join(definition.key), document.line((corrected - 1,))
+            yield document.problem(
+                (index, "corrects"),
+                f"entry {index + 1} ({', '.join(own)}) corrects entry {corrected} "
+                f"({', '.join(other)}, line {line}), which is about another {fields}",
+                f"correct an entry of the same {fields}; what was entered under a wrong one is "
+                "ended (`ended`), and entered anew under the right one",
+            )
+
+
+def _key(definition: RegisterDefinition, entry: Entry) -> tuple[str, ...]:
+    return tuple(str(entry.get(field)) for field in definition.key)
 
 
 def _recorded(document: Document | None) -> tuple[Recorded, ...]:

@@ -15,6 +15,8 @@ SUMS, SIGNATURE, MANIFEST, MEASURES = (
     "manifest.json",
     "measures.json",
 )
+# Where the OSCAL documents lie, and how they name the records.
+OSCAL, RECORDS_FROM_OSCAL = "oscal/", "../records/"
 _SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]+)")
 _RECORD = re.compile(r"records/run-([0-9]{6,})\.jsonl")
 
@@ -51,7 +53,7 @@ class Manifest:
     """What a bundle says of itself; `after` is where it begins, `until` where it ends.
 
     `started` and `ended` are the first run's start and the moment of the last link; `run` is the
-    export's own run, which is in the next bundle.
+    export's own run, which is in the next bundle; a look older than `max_age_days` counts no more.
     """
 
     form: str
@@ -68,6 +70,7 @@ class Manifest:
     after: Mark
     until: Mark
     previous_bundle: Mark | None
+    max_age_days: int = 0  # 0 in a bundle of before looks could be too old
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
@@ -80,7 +83,9 @@ class Manifest:
                 "until": Mark.from_data(data["until"]),
                 "previous_bundle": before and Mark.from_data(before),
             }
-            read = cls(**{**data, **marks})
+            # A later version may say more: the form is only added to.
+            known = {each.name for each in fields(cls)}
+            read = cls(**{name: data[name] for name in data if name in known} | marks)
         except (LookupError, TypeError) as error:
             raise ValueError(f"it is no manifest: {error}") from error
         for each in fields(cls):

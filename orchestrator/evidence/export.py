@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from orchestrator.evidence.bundle import (
     FORM,
     MANIFEST,
     MEASURES,
+    OSCAL,
     SIGNATURE,
     SUMS,
     Manifest,
@@ -26,12 +27,12 @@ from orchestrator.evidence.bundle import (
     sha256sums,
     sum_of,
 )
-from orchestrator.evidence.examine import CHAIN, EXPORT, superseded
-from orchestrator.evidence.measures import check_of_record, measures_data
+from orchestrator.evidence.documents import junit_of, oscal_documents
+from orchestrator.evidence.examine import CHAIN, EXPORT, moment, superseded
+from orchestrator.evidence.measures import AsOf, measures_data
 from orchestrator.evidence.record import Examined, examined
 from orchestrator.evidence.verified import Verified
 from orchestrator.evidence.verify import verify_bundle
-from orchestrator.junit import junit_xml
 from orchestrator.offboardings import directory_of
 from orchestrator.operator import commit_of, control_node_name, current_operator
 from orchestrator.paths import project_root
@@ -40,7 +41,6 @@ from orchestrator.runs import Recorder, recorded, utc_now
 from orchestrator.store import Store
 from orchestrator.store.chain import FIRST, Link, canonical
 from orchestrator.store.timestamps import timestamp
-from orchestrator.verify import Verification
 
 _START = Mark(0, FIRST, 0, ())
 _CARRIED = ("LISEZMOI.md", "README.md", "verify.py")
@@ -68,12 +68,18 @@ class _Scope:
 
 
 def export(
-    environment: Environment, key: Path, output: Path | None, *, since_last: bool
+    environment: Environment,
+    key: Path,
+    output: Path | None,
+    *,
+    since_last: bool,
+    max_age: timedelta = timedelta(days=7),
 ) -> Exported:
     """Write a signed bundle, and verify it; the export is a run itself, for the next bundle.
 
-    Without `output` it is named after what it holds, in the current directory. Raises PasInfraError
-    when there is no key, nothing to export, or no place for it; nothing is overwritten.
+    What no run has looked at for longer than `max_age`, in whole days, is unmeasured in it. Without
+    `output` it is named after what it holds, in the current directory. Raises PasInfraError when
+    there is no key, nothing to export, or no place for it; nothing is overwritten.
     """
     signature.require_key(key)
     with Store.open(environment.store_directory, environment.name) as store:
@@ -88,7 +94,7 @@ def export(
         "last": scope.until.as_data(),
     }
     with recorded(environment, EXPORT, options) as run:
-        manifest = _manifest(environment, run, scope, utc_now())
+        manifest = _manifest(environment, run, scope, max_age, utc_now())
         with tempfile.TemporaryDirectory() as scratch:
             sums = dict(_staged(environment, run.store, manifest, scope, Path(scratch)))
             _archive(file, Path(scratch), name, sums, key)
@@ -148,7 +154,9 @@ def _refuse_existing(file: Path) -> None:
         )
 
 
-def _manifest(environment: Environment, run: Recorder, scope: _Scope, now: datetime) -> Manifest:
+def _manifest(
+    environment: Environment, run: Recorder, scope: _Scope, max_age: timedelta, now: datetime
+) -> Manifest:
     first = scope.links[0]
     record = examined(first, run.store.chain.record(first) or "")
     return Manifest(
@@ -166,6 +174,7 @@ def _manifest(environment: Environment, run: Recorder, scope: _Scope, now: datet
         after=scope.after,
         until=scope.until,
         previous_bundle=scope.previous,
+        max_age_days=max_age.days,
     )
 
 
@@ -189,12 +198,14 @@ def _staged(
         yield put(record_name(link.run), text.encode())
         if one := examined(link, text):
             records.append(one)
-            if one.checks:
-                checks = tuple(check_of_record(columns) for columns in one.checks)
-                page = junit_xml(Verification(checks, {}, strict=False))
+            if page := junit_of(one):
                 yield put(f"junit/run-{link.run:06d}.xml", page.encode())
     yield put(CHAIN, "".join(f"{link.line}\n" for link in scope.links).encode())
-    yield put(MEASURES, f"{canonical(measures_data(load_catalogue(), records))}\n".encode())
+    as_of = AsOf(moment(manifest.made), timedelta(days=manifest.max_age_days))
+    measures = measures_data(load_catalogue(), records, as_of)
+    yield put(MEASURES, f"{canonical(measures)}\n".encode())
+    for name, content in oscal_documents(environment, records, as_of, manifest.ended).items():
+        yield put(f"{OSCAL}{name}", content)
     yield put(MANIFEST, f"{canonical(manifest.as_data())}\n".encode())
     for name in _CARRIED:
         yield put(name, (files("orchestrator.evidence") / "carried" / name).read_bytes())

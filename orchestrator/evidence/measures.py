@@ -1,11 +1,31 @@
 """The measures as the runs of a bundle saw them: computed from its records, nothing else."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.catalogue import Catalogue
+from orchestrator.environment import Waiver
+from orchestrator.evidence.examine import moment
 from orchestrator.evidence.record import Examined
-from orchestrator.records import CheckResult, Verdict, state_of
+from orchestrator.measures import MeasureView
+from orchestrator.records import CheckResult, Run, RunStatus, Verdict, aged, state_of
+from orchestrator.report.standing import Look, Standing
+from orchestrator.verify import applies
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """The moment for which a bundle speaks, and how old a look may be then to count."""
+
+    moment: datetime
+    max_age: timedelta
+
+    @classmethod
+    def of(cls, made: str, max_age_days: int) -> "AsOf | None":
+        """What a manifest says; None for one of before looks could be too old."""
+        return cls(moment(made), timedelta(days=max_age_days)) if max_age_days else None
 
 
 def check_of_record(columns: Mapping[str, Any]) -> CheckResult:
@@ -23,35 +43,56 @@ def check_of_record(columns: Mapping[str, Any]) -> CheckResult:
     )
 
 
-def states(records: Iterable[Examined]) -> dict[str, dict[str, Any]]:
-    """Each measure that a check of these runs proves: its state, by the last word of each check."""
-    last: dict[tuple[str, str], tuple[int, CheckResult]] = {}
-    for one in sorted(records, key=lambda one: one.link.run):
+def looks(records: Iterable[Examined], as_of: AsOf | None) -> list[Look]:
+    """The last word of each check on each host, and what it counts for at that moment.
+
+    A check that ran with several parameters has said several; where `as_of` is None, in a bundle
+    of before, the last of them stands for all.
+    """
+    last: dict[tuple[str, str], list[Look]] = {}
+    # From the newest on: of very many runs, few have a last word.
+    for one in sorted(records, key=lambda one: one.link.run, reverse=True):
+        said: dict[tuple[str, str], list[Look]] = {}
+        run = run_of(one)
         for columns in one.checks:
+            key = columns["host"], columns["name"]
+            if key in last:
+                continue
             check = check_of_record(columns)
-            last[check.host, check.check] = (one.link.run, check)
-    found: dict[str, list[tuple[int, CheckResult]]] = {}
-    for run, check in last.values():
-        for measure in check.measures:
-            found.setdefault(measure, []).append((run, check))
+            look = Look(_counted(check, run, as_of), check, run)
+            said[key] = [look] if as_of is None else [*said.get(key, ()), look]
+        last |= said
+    return [look for said in last.values() for look in said]
+
+
+def states(records: Iterable[Examined], as_of: AsOf | None) -> dict[str, dict[str, Any]]:
+    """Each measure that a check of these runs proves: its state, by the last word of each check."""
+    found: dict[str, list[Look]] = {}
+    for look in looks(records, as_of):
+        for measure in look.check.measures:
+            found.setdefault(measure, []).append(look)
     return {
         measure: {
-            "state": str(state_of([check.verdict for _, check in found[measure]])),
+            "state": str(state_of([look.check.verdict for look in found[measure]])),
             "checks": [
-                {"host": c.host, "check": c.check, "verdict": str(c.verdict), "run": run}
-                for run, c in sorted(found[measure], key=lambda one: (one[1].host, one[1].check))
+                _as_data(look, dated=as_of is not None)
+                for look in sorted(
+                    found[measure], key=lambda look: (look.check.host, look.check.check)
+                )
             ],
         }
         for measure in sorted(found)
     }
 
 
-def measures_data(catalogue: Catalogue, records: Iterable[Examined]) -> list[dict[str, Any]]:
+def measures_data(
+    catalogue: Catalogue, records: Iterable[Examined], as_of: AsOf
+) -> list[dict[str, Any]]:
     """All measures of the catalogue: what no run of the bundle has proven is unmeasured.
 
     Those follow that a check was once marked with, and that the catalogue does not know.
     """
-    seen = states(records)
+    seen = states(records, as_of)
     silent = {"state": str(state_of([])), "checks": []}
     known = [
         {
@@ -66,3 +107,64 @@ def measures_data(catalogue: Catalogue, records: Iterable[Examined]) -> list[dic
     ]
     unknown = [number for number in seen if number not in catalogue]
     return known + [{"measure": number, **seen[number]} for number in unknown]
+
+
+def standings_of(
+    views: Sequence[MeasureView],
+    records: Iterable[Examined],
+    as_of: AsOf,
+    waivers: Sequence[Waiver],
+) -> tuple[Standing, ...]:
+    """The same as the report has it: of each measure what promises it, and what was seen."""
+    found = [replace(look, waiver=_waiver(look, waivers)) for look in looks(records, as_of)]
+    return tuple(
+        Standing(view, tuple(look for look in found if view.measure.number in look.check.measures))
+        for view in views
+    )
+
+
+def _counted(check: CheckResult, run: Run, as_of: AsOf | None) -> CheckResult:
+    if as_of is None:
+        return check
+    seen = moment(run.started)
+    return replace(check, verdict=aged(check.verdict, seen, as_of.moment, as_of.max_age))
+
+
+def _as_data(look: Look, *, dated: bool) -> dict[str, Any]:
+    check, run, recorded = look.check, look.run, look.recorded
+    found = {
+        "host": check.host,
+        "check": check.check,
+        "verdict": str(check.verdict),
+        "run": run.id if run else None,
+    }
+    if dated and run and recorded:
+        found["at"] = run.started
+        if recorded.verdict is not check.verdict:
+            found["recorded"] = str(recorded.verdict)
+    return found
+
+
+def _waiver(look: Look, waivers: Sequence[Waiver]) -> Waiver | None:
+    if look.check.verdict is not Verdict.WAIVED:
+        return None
+    return next((waiver for waiver in waivers if applies(waiver, look.check)), None)
+
+
+def run_of(one: Examined) -> Run:
+    """The run of a record; a status that is none is that of a run that died."""
+    run = one.run
+    return Run(
+        id=one.link.run,
+        command=str(run["command"]),
+        environment=str(run["environment"]),
+        who=str(run.get("who", "")),
+        control_node=str(run.get("control_node", "")),
+        pid=0,
+        commit=str(run.get("git_commit", "")),
+        options=run["options"] if isinstance(run["options"], dict) else {},
+        started=str(run["started"]),
+        ended=run.get("ended"),
+        status=RunStatus(run["status"]) if run["status"] in tuple(RunStatus) else RunStatus.BROKEN,
+        message=str(run.get("message", "")),
+    )

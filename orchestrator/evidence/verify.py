@@ -27,10 +27,11 @@ from orchestrator.evidence.examine import (
     superseded,
 )
 from orchestrator.evidence.finding import Finding, once
-from orchestrator.evidence.measures import states
+from orchestrator.evidence.measures import AsOf
 from orchestrator.evidence.record import Examined, Original, read_record
+from orchestrator.evidence.said import RESULTS, measures_findings, results_findings
 from orchestrator.evidence.verified import Verified, following
-from orchestrator.store.chain import Link, parse_canonical
+from orchestrator.store.chain import Link
 from orchestrator.store.timestamps import timestamp
 
 _CLOCKS_APART = timedelta(hours=1)  # the auditor's and the control node's, at most
@@ -87,7 +88,10 @@ def verify_bundle(
     findings += once(faults)
     findings += _file_findings(read, {finding.file for finding in findings})
     if not findings:
-        findings += _measures_findings(read.kept[MEASURES], records)
+        as_of = AsOf.of(manifest.made, manifest.max_age_days)
+        findings += measures_findings(read.kept[MEASURES], records, as_of)
+        if RESULTS in read.kept:
+            findings += results_findings(read.kept[RESULTS], read.kept[MEASURES], records, as_of)
     if after is not None:
         findings += following(manifest, links, verify_bundle(after, allowed_signers, None, now))
     return Verified(file, tuple(findings), tuple(links), manifest, signed.key, signed.signer)
@@ -114,7 +118,7 @@ def _read(file: Path) -> _Read:
     for name, content in archive.read(file):
         inside = name.partition("/")[2]
         sums[inside] = sum_of(content)
-        if inside in _REQUIRED:
+        if inside in (*_REQUIRED, RESULTS):
             kept[inside] = content
     return _Read(file, sums, kept)
 
@@ -190,17 +194,3 @@ def _manifest_findings(manifest: Manifest, links: list[Link], now: datetime) -> 
             MANIFEST, f"it was made {manifest.made}, its last link is of {last.chained}, "
             f"now it is {timestamp(now)}: back-dated, or a clock is wrong"
         )  # fmt: skip
-
-
-def _measures_findings(content: bytes, records: list[Examined]) -> Iterator[Finding]:
-    try:
-        seen = states(records)
-        shown = {one["measure"]: one for one in parse_canonical(content.decode().strip())}
-        for number in sorted({*shown, *seen}):
-            one = shown.get(number, {"state": "nothing", "checks": None})
-            expected = seen.get(number, {"state": "unmeasured", "checks": []})
-            if (one["state"], one["checks"]) != (expected["state"], expected["checks"]):
-                what = f"measure {number} is said to be {one['state']}, the records: "
-                yield Finding(MEASURES, what + expected["state"])
-    except (ValueError, LookupError, TypeError) as error:
-        yield Finding(MEASURES, f"these are no measures: {error}")

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from orchestrator.catalogue import CheckReference, Kind, measure_state
 from orchestrator.environment import Environment, Waiver
+from orchestrator.errors import PasInfraError
 from orchestrator.measures import MeasureView
 from orchestrator.paths import project_root
 from orchestrator.records import (
@@ -21,12 +22,12 @@ from orchestrator.records import (
     MeasureState,
     Run,
     Verdict,
+    aged,
 )
 from orchestrator.report.evidence import canonical
 from orchestrator.store import Store, last_looks, last_runs_by_host
 from orchestrator.verify import REGISTER_CHECKS, applies
 
-_CLOCKS_DIFFER = timedelta(hours=1)
 EVERY = 10**6  # runs; more than a store ever holds
 
 
@@ -190,8 +191,23 @@ def name_of(reference: CheckReference) -> str:
     return f"{reference.file.name}::{reference.check.rpartition('::')[2]}"
 
 
+def is_of_registers(reference: CheckReference) -> bool:
+    """Whether a check looks at the environment's registers, and at no host."""
+    return reference.file.parent == project_root() / REGISTER_CHECKS
+
+
+def require_looks(standings: Sequence[Standing], store: Store) -> None:
+    """Raises PasInfraError where no run has looked at a check yet: there is nothing to show."""
+    if not any(one.evidence for one in standings):
+        raise PasInfraError(
+            f"no run of {store.environment} has looked at a check yet",
+            where=store.path,
+            next_step=f"pas-infra verify --env {store.environment}",
+        )
+
+
 def _hosts_of(reference: CheckReference, environment: Environment) -> Sequence[str]:
-    if reference.file.parent == project_root() / REGISTER_CHECKS:
+    if is_of_registers(reference):
         return [environment.name]
     return [host.name for host in environment.hosts]
 
@@ -204,12 +220,9 @@ def _never(reference: CheckReference, host: str, number: str) -> Look:
 def _counted(
     run: Run, check: CheckResult, waivers: Sequence[Waiver], max_age: timedelta, now: datetime
 ) -> Look:
-    age = now - datetime.fromisoformat(run.started)
-    # Waiting makes nothing better: what failed has failed until a run sees that it holds again.
-    if not -_CLOCKS_DIFFER <= age <= max_age and check.verdict is not Verdict.FAILS:
-        return Look(replace(check, verdict=Verdict.UNMEASURED), check, run)
-    if check.verdict is not Verdict.WAIVED:
-        return Look(check, check, run)
+    verdict = aged(check.verdict, datetime.fromisoformat(run.started), now, max_age)
+    if verdict is not Verdict.WAIVED:
+        return Look(replace(check, verdict=verdict), check, run)
     in_force = (one for one in waivers if one.until >= now.date() and applies(one, check))
     waiver = next(in_force, None)
     if waiver is None:  # it has ended since, or was taken back

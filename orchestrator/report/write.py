@@ -1,7 +1,6 @@
 """A report from the store to its files; a run of its own, which the next report compares with."""
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +9,6 @@ from typing import Any
 
 from orchestrator.catalogue import load_catalogue
 from orchestrator.environment import Environment
-from orchestrator.errors import PasInfraError
 from orchestrator.measures import select, view_measures
 from orchestrator.operator import commit_of
 from orchestrator.paths import project_root
@@ -19,6 +17,7 @@ from orchestrator.registers.facts import facts_of
 from orchestrator.report import page
 from orchestrator.report.contents import Edition, Material
 from orchestrator.report.equipment import last_equipment
+from orchestrator.report.files import make_directory, put
 from orchestrator.report.past import (
     COMMAND,
     changes,
@@ -28,7 +27,7 @@ from orchestrator.report.past import (
     trend,
 )
 from orchestrator.report.sections import content_of
-from orchestrator.report.standing import standings
+from orchestrator.report.standing import require_looks, standings
 from orchestrator.report.wording import wording
 from orchestrator.runs import recorded
 from orchestrator.store import Store
@@ -62,7 +61,7 @@ def write_report(
     material = gather(
         environment, edition=edition, language=language, prefix=prefix, max_age=max_age, now=now
     )
-    directory = _made(directory)
+    directory = make_directory(directory, "report")
     options = {
         "edition": edition,
         "lang": language,
@@ -75,8 +74,8 @@ def write_report(
         file = directory / f"pas-{environment.name}-{now:%Y-%m-%d}-{edition}-{language}.html"
         printed = file.with_suffix(".pdf")
         as_pdf = page.pdf(text)  # before anything is written: it is what may fail
-        _put(file, text.encode())
-        _put(printed, as_pdf)
+        put(file, text.encode())
+        put(printed, as_pdf)
         return Written(run.id, file, printed, content)
 
 
@@ -98,12 +97,7 @@ def gather(
     asked = {view.measure.number for view in select(views, catalogue, prefix=prefix)}
     with Store.open(environment.store_directory, environment.name) as store:
         found = standings(views, environment, store, max_age=max_age, now=now)
-        if not any(one.evidence for one in found):
-            raise PasInfraError(
-                f"no run of {environment.name} has looked at a check yet",
-                where=store.path,
-                next_step=f"pas-infra verify --env {environment.name}",
-            )
+        require_looks(found, store)
         before = report_before(store, edition, language)
         return Material(
             environment,
@@ -134,29 +128,3 @@ def _role_pages(material: Material, directory: Path) -> dict[str, str]:
         return {}
     files = (project_root() / "roles").glob("*/README.md")
     return {file.parent.name: os.path.relpath(file, directory) for file in files}
-
-
-def _made(directory: Path) -> Path:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise PasInfraError(
-            f"no report can be written there: {error.strerror}",
-            where=directory,
-            next_step="name a directory that takes your files: --output DIR",
-        ) from error
-    return directory
-
-
-def _put(file: Path, content: bytes) -> None:
-    """Write a file all at once; nobody else on this machine reads it."""
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".report-", delete=False) as beside:
-        try:
-            beside.write(content)
-            beside.flush()
-            Path(beside.name).replace(file)
-        except BaseException:
-            Path(beside.name).unlink()
-            raise

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from orchestrator.evidence.bundle import (
     sum_of,
 )
 from orchestrator.evidence.examine import CHAIN
+from orchestrator.evidence.said import RESULTS
 from orchestrator.records import (
     CheckResult,
     HostRecap,
@@ -36,6 +37,8 @@ from orchestrator.store import Store
 from orchestrator.store.chain import Link, canonical, line_sum, sha256_of
 
 NOW = datetime(2026, 3, 1, 22, 15, 30, tzinfo=UTC)
+# The runs are of a fixed day, the bundles of today: their looks are to count all the same.
+AGES = timedelta(days=36500)
 
 
 def make_key(file: Path) -> Path:
@@ -59,18 +62,28 @@ def small_environment(directory: Path, name: str = "lab") -> Environment:
         kind="production",
         store_directory=directory / "store",
         directory=directory / "inventory",
+        hosts=(),
+        waivers=(),
+        pas_document=None,
     )
     return cast(Environment, made)
 
 
-def begin(store: Store, command: str, minutes: int, *, pid: int | None = None) -> int:
+def begin(
+    store: Store,
+    command: str,
+    minutes: int,
+    *,
+    pid: int | None = None,
+    options: Mapping[str, object] | None = None,
+) -> int:
     return store.begin(
         command,
         who="alice",
         control_node="admin1",
         pid=os.getpid() if pid is None else pid,
         commit="0123abc",
-        options={"limit": ["rbx7"], "nom": "Élise"},
+        options=options or {"limit": ["rbx7"], "nom": "Élise"},
         now=NOW + timedelta(minutes=minutes),
     )
 
@@ -147,6 +160,16 @@ class Forger:
     def edit_manifest(self, **facts: Any) -> "Forger":
         data = json.loads(self.files[MANIFEST]) | facts
         self.files[MANIFEST] = f"{canonical(data)}\n".encode()
+        return self
+
+    def edit_result(self, measure: str, verdict: str, state: str) -> "Forger":
+        """Change what OSCAL's finding says of a measure."""
+        data = json.loads(self.files[RESULTS])
+        for one in data["assessment-results"]["results"][0]["findings"]:
+            if one["target"]["target-id"] == f"pas-{measure}_smt":
+                one["props"][0]["value"] = verdict
+                one["target"]["status"]["state"] = state
+        self.files[RESULTS] = json.dumps(data).encode()
         return self
 
     def rechain(self, **changes: dict[int, Any]) -> "Forger":

@@ -132,6 +132,6 @@ def _lab() -> Environment:
 def desk_of(directory: Path, patch: pytest.MonkeyPatch) -> Desk:
     """The lab's environment with an empty store, and the small project in the place of ours."""
     project = make_project(directory / "project")
-    for module in ("write", "standing"):
-        patch.setattr(f"orchestrator.report.{module}.project_root", lambda: project)
+    for module in ("report.write", "report.standing", "oscal.write"):
+        patch.setattr(f"orchestrator.{module}.project_root", lambda: project)
     return Desk(replace(_lab(), store_directory=directory / "store"))

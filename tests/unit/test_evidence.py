@@ -1,25 +1,42 @@
 """Evidence as it is typed, and as an auditor verifies it without pas-infra."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from evidence_forger import NOW, Forger, allow, begin, make_key, record_some, small_environment
+from evidence_forger import (
+    AGES,
+    NOW,
+    Forger,
+    allow,
+    begin,
+    check,
+    end,
+    make_key,
+    record_some,
+    small_environment,
+)
+from oscal_validity import MODELS, is_valid
 
 from orchestrator.cli import run
 from orchestrator.environment import Environment
 from orchestrator.evidence import export, verify_bundle, verify_store
-from orchestrator.records import RunStatus
+from orchestrator.evidence.said import RESULTS
+from orchestrator.records import RunStatus, Verdict
 from orchestrator.store import Store
+from orchestrator.store.chain import canonical
 
+MINUTE = timedelta(minutes=1)
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
 
 
@@ -86,7 +103,7 @@ def test_the_auditor_verifies_a_bundle_with_public_tools_alone(
     (directory / "notes.txt").unlink()
     assert sorted(path.name for path in directory.iterdir()) == [
         "LISEZMOI.md", "README.md", "SHA256SUMS", "SHA256SUMS.sig", "chain.txt", "junit",
-        "manifest.json", "measures.json", "records", "registers", "verify.py",
+        "manifest.json", "measures.json", "oscal", "records", "registers", "verify.py",
     ]  # fmt: skip
 
 
@@ -141,12 +158,14 @@ def test_the_bundle_holds_measures_junit_registers_and_certificates(
     offboarding.mkdir(mode=0o700)
     (offboarding / "acme.certificate.json").write_text("{}")
     (offboarding / "acme.json").write_text("{}")
-    files = Forger.of(export(environment, key, None, since_last=False).file).files
+    bundle = export(environment, key, None, since_last=False, max_age=AGES).file
+    files = Forger.of(bundle).files
     measures = {one["measure"]: one for one in json.loads(files["measures.json"])}
     assert len(measures) == 73
     assert measures["6.2.1"]["state"] == "partly"
     assert {
         "host": "rbx7", "check": "test_ssh.py::root_is_out", "verdict": "fails", "run": 2,
+        "at": "2026-03-01T22:25:30Z",
     } in measures["6.2.1"]["checks"]  # fmt: skip
     assert measures["1.1.1"] | {"title": ""} == {
         "measure": "1.1.1", "title": "", "kind": measures["1.1.1"]["kind"],
@@ -160,6 +179,117 @@ def test_the_bundle_holds_measures_junit_registers_and_certificates(
     assert [name for name in files if name.startswith("certificates")] == [
         "certificates/acme.certificate.json"
     ]
+
+
+def states_in(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """What a bundle says of each measure, and that its OSCAL says the same."""
+    measures = {one["measure"]: one for one in json.loads(files["measures.json"])}
+    (result,) = json.loads(files[RESULTS])["assessment-results"]["results"]
+    said = {one["title"].split()[0]: one["props"][0]["value"] for one in result["findings"]}
+    assert said == {number: one["state"] for number, one in measures.items()}
+    return measures
+
+
+def test_what_was_seen_too_long_ago_is_unmeasured(
+    store: Store, environment: Environment, key: Path
+) -> None:
+    run = begin(store, "verify", 30)
+    store.add_checks(run, [check("rbx7", "root_is_out", Verdict.HOLDS)])
+    end(store, run, 35)
+    days = (datetime.now(UTC) - NOW).days + 1
+    for name, max_age, state in (("young", days, "kept"), ("old", days - 2, "unmeasured")):
+        file = Path(f"{name}.tar.gz")
+        exported = export(environment, key, file, since_last=False, max_age=timedelta(max_age))
+        assert (exported.manifest.max_age_days, exported.verified.findings) == (max_age, ())
+        files = Forger.of(file).files
+        measures = states_in(files)
+        assert measures["6.2.1"]["state"] == state
+        verdicts = {(one["verdict"], one.get("recorded")) for one in measures["6.2.1"]["checks"]}
+        assert verdicts == {("holds", None) if state == "kept" else ("unmeasured", "holds")}
+
+
+def test_each_parameter_of_a_check_has_its_say(
+    store: Store, environment: Environment, key: Path
+) -> None:
+    run = begin(store, "verify", 30)
+    said = (Verdict.FAILS, Verdict.HOLDS)
+    store.add_checks(run, [check("rbx7", "root_is_out", verdict) for verdict in said])
+    end(store, run, 35, RunStatus.FINDINGS)
+    exported = export(environment, key, None, since_last=False, max_age=AGES)
+    assert exported.verified.findings == ()
+    measures = states_in(Forger.of(exported.file).files)
+    assert measures["6.2.1"]["state"] == "partly"
+    assert [one["verdict"] for one in measures["6.2.1"]["checks"] if one["run"] == run] == [*said]
+
+
+def test_a_host_that_did_not_answer_is_an_error_in_junit(
+    store: Store, environment: Environment, key: Path
+) -> None:
+    asked = {"hosts": ["rbx7", "bastion"], "roles": [], "measures": []}
+    for seen in ([check("rbx7", "a", Verdict.HOLDS)], []):
+        run = begin(store, "verify", 30, options=asked)
+        store.add_checks(run, seen)
+        store.finish(run, RunStatus.INCOMPLETE, "bastion: no answer over SSH", NOW + 35 * MINUTE)
+    files = Forger.of(export(environment, key, None, since_last=False).file).files
+    for run, silent in ((4, {"bastion"}), (5, {"rbx7", "bastion"})):
+        page = ElementTree.fromstring(files[f"junit/run-{run:06d}.xml"])  # noqa: S314
+        errors = {one.get("name") for one in page.findall("testsuite") if one.get("errors") == "1"}
+        assert errors == silent
+        assert "no answer over SSH" in files[f"junit/run-{run:06d}.xml"].decode()
+
+
+def test_its_oscal_is_valid_and_points_to_the_records_beside_it(
+    store: Store, environment: Environment, key: Path, tmp_path: Path
+) -> None:
+    bundle = export(environment, key, None, since_last=False, max_age=AGES).file
+    directory = unpacked(bundle, tmp_path / "unpacked")
+    files = sorted((directory / "oscal").iterdir())
+    assert [file.stem for file in files] == sorted(MODELS)
+    assert all(map(is_valid, files))
+    results = json.loads((directory / RESULTS).read_text())["assessment-results"]
+    pointed = {
+        link["href"]: link["hashes"][0]["value"]
+        for resource in results["back-matter"]["resources"]
+        for link in resource.get("rlinks", ())
+    }
+    assert list(pointed) == ["../records/run-000002.jsonl"]
+    for href, sha256 in pointed.items():
+        record = (directory / RESULTS).parent / href
+        assert hashlib.sha256(record.read_bytes()).hexdigest() == sha256
+
+
+def test_a_bundle_of_no_check_has_oscal_that_says_so(
+    environment: Environment, key: Path, tmp_path: Path
+) -> None:
+    with Store.open(environment.store_directory, "lab") as store:
+        end(store, begin(store, "apply", 0), 5)
+    exported = export(environment, key, None, since_last=False)
+    directory = unpacked(exported.file, tmp_path / "unpacked")
+    assert all(map(is_valid, (directory / "oscal").iterdir()))
+    results = json.loads((directory / RESULTS).read_text())["assessment-results"]
+    assert results["metadata"]["last-modified"] == exported.manifest.ended
+    assert "observations" not in results["results"][0]
+    assert {one["state"] for one in states_in(Forger.of(exported.file).files).values()} == {
+        "unmeasured"
+    }
+
+
+def test_a_bundle_of_before_looks_had_an_age_is_no_forgery(
+    store: Store, environment: Environment, key: Path
+) -> None:
+    forger = Forger.of(export(environment, key, None, since_last=False, max_age=AGES).file)
+    for name in [name for name in forger.files if name.startswith("oscal/")]:
+        del forger.files[name]
+    manifest, measures = (json.loads(forger.files[f"{n}.json"]) for n in ("manifest", "measures"))
+    del manifest["max_age_days"]
+    for seen in (seen for measure in measures for seen in measure["checks"]):
+        del seen["at"]
+    forger.put("manifest.json", [canonical(manifest)]).put("measures.json", [canonical(measures)])
+    file = forger.resign(key).write(Path("before.tar.gz"))
+    verified = verify_bundle(file, None, None, datetime.now(UTC))
+    assert verified.findings == ()
+    later = forger.edit_manifest(said_later=1).resign(key).write(Path("later.tar.gz"))
+    assert verify_bundle(later, None, None, datetime.now(UTC)).findings == ()
 
 
 def test_the_next_bundle_starts_where_the_last_ended(

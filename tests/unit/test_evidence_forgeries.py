@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from evidence_forger import (
+    AGES,
     Forger,
     allow,
     line_of,
@@ -28,6 +29,7 @@ from orchestrator.errors import PasInfraError
 from orchestrator.evidence import export, verify_bundle, verify_store
 from orchestrator.evidence.bundle import MANIFEST, MEASURES, SIGNATURE, SUMS
 from orchestrator.evidence.examine import CHAIN
+from orchestrator.evidence.said import RESULTS
 from orchestrator.exit_codes import ExitCode
 from orchestrator.store import Store
 from orchestrator.store.chain import canonical
@@ -59,7 +61,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         record_some(store)
     bundles = [directory / f"{name}.tar.gz" for name in ("first", "second", "third", "all")]
     for number, bundle in enumerate(bundles):
-        export(environment, key, bundle, since_last=0 < number < 3)
+        export(environment, key, bundle, since_last=0 < number < 3, max_age=AGES)
     signers = allow(directory / "allowed_signers", key)
     first, second, third, everything = bundles
     return World(environment, first, second, third, everything, key, mallory, signers)
@@ -103,6 +105,13 @@ def without(forger: Forger, name: str) -> Forger:
 def with_file(forger: Forger, name: str, content: bytes) -> Forger:
     forger.files[name] = content
     return forger
+
+
+def without_finding(forger: Forger, measure: str) -> Forger:
+    data = json.loads(forger.files[RESULTS])
+    (result,) = data["assessment-results"]["results"]
+    result["findings"] = [f for f in result["findings"] if not f["title"].startswith(measure)]
+    return with_file(forger, RESULTS, json.dumps(data).encode())
 
 
 def after_line(lines: list[str], number: int, line: str) -> list[str]:
@@ -336,6 +345,40 @@ BUNDLE: dict[str, tuple[Forge, list[str]]] = {
         ])]).resign(w.key),
         [r"measures.json: measure 6.2.1 is said to be nothing, the records: partly"],
     ),
+    "looks said to be younger, by who can sign": (
+        lambda f, w: f.edit_manifest(max_age_days=7).resign(w.key),
+        [r"measures.json: measure 6.2.1 is said to be partly, the records: not kept",
+         r"assessment-results.json: measure 6.2.1 is said to be partly \(not-satisfied\), the rec"],
+    ),
+    "OSCAL edited": (
+        lambda f, w: f.edit_result("6.2.1", "kept", "satisfied"),
+        [r"oscal/assessment-results.json: the file was changed"],
+    ),
+    "OSCAL of the measures edited": (
+        lambda f, w: f.edit("oscal/catalog.json", "pas-1.1.1", "pas-1.2.1").edit(
+            "oscal/component-definition.json", "pas-1.1.1", "pas-1.2.1"),
+        [r"oscal/catalog.json: the file was changed", r"oscal/component-definition.json: the file"],
+    ),
+    "OSCAL edited, by who can sign": (
+        lambda f, w: f.edit_result("6.2.1", "kept", "satisfied").resign(w.key),
+        [r"results.json: measure 6.2.1 is said to be kept \(satisfied\), the records: partly"],
+    ),
+    "OSCAL satisfied where its verdict is none, by who can sign": (
+        lambda f, w: f.edit_result("6.2.1", "partly", "satisfied").resign(w.key),
+        [r"results.json: measure 6.2.1 is said to be partly \(satisfied\), the records: partly"],
+    ),
+    "OSCAL satisfied of what nobody has seen, by who can sign": (
+        lambda f, w: f.edit_result("1.1.1", "kept", "satisfied").resign(w.key),
+        [r"results.json: measure 1.1.1 is said to be kept \(satisfied\), the records: unmeasured"],
+    ),
+    "OSCAL's finding left out, by who can sign": (
+        lambda f, w: without_finding(f, "6.2.1").resign(w.key),
+        [r"results.json: measure 6.2.1 has no finding"],
+    ),
+    "OSCAL that is none, by who can sign": (
+        lambda f, w: with_file(f, RESULTS, b"{}").resign(w.key),
+        [r"results.json: these are no assessment results: KeyError\('assessment-results'\)"],
+    ),
     "name twice in a line, by who can sign": (
         lambda f, w: spelt(f, w.key, '"verdict":"fails"', '"verdict":"fails","verdict":"fails"'),
         [r"run-000002.jsonl:{}: run 2: this may be read in two ways"],
@@ -478,7 +521,8 @@ def test_a_key_that_may_not_sign_evidence_now_is_told(
 def recalculated(world: World) -> Forger:
     """Everything from the second run on, by who can sign."""
     forger = verdict(Forger.of(world.all)).edit(MEASURES, '"verdict":"fails"', '"verdict":"holds"')
-    return forger.edit(MEASURES, "partly", "kept").resum_lines(2).rechain()
+    forger.edit(MEASURES, "partly", "kept").edit_result("6.2.1", "kept", "satisfied")
+    return forger.resum_lines(2).rechain()
 
 
 BETWEEN: dict[str, tuple[Callable[[World, Path], tuple[Path, Path]], str]] = {

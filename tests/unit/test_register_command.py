@@ -70,7 +70,7 @@ def test_a_correction_names_what_it_corrects(
     register: Register, directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert register("add", "changes", "--yes", given=CHANGE) == ExitCode.OK
-    right = ("change=CHG-2026-03", *CHANGE[1:])
+    right = (CHANGE[0], "description=Arrêt, vingt minutes", *CHANGE[2:])
     assert register("add", "changes", "--yes", "--corrects", "2", given=right) == ExitCode.OK
     capsys.readouterr()
     register("show", "changes", "--json")
@@ -78,6 +78,11 @@ def test_a_correction_names_what_it_corrects(
     assert [one["stands"] for one in shown["entries"]] == [True, False, True]
     assert register("add", "changes", "--yes", "--corrects", "9", given=CHANGE) == 5
     assert "changes.yml:29: entry 4 corrects entry 9" in capsys.readouterr().err
+    other = ("change=CHG-2026-03", *CHANGE[1:])
+    assert register("add", "changes", "--yes", "--corrects", "3", given=other) == 5
+    said = capsys.readouterr().err
+    assert "changes.yml:29: entry 4 (CHG-2026-03) corrects entry 3 (CHG-2026-02, line 16)" in said
+    assert "`ended`" in said
 
 
 REFUSED = {

@@ -47,6 +47,14 @@ def review(directory: Path, today: date = TODAY, decision: Any = "keep", **more:
     return record_review(directory, decisions, today=today, **given)
 
 
+CHANGE = """\
+- date: 2026-01-15
+  by: anna
+  change: 2026-01
+  description: A stop of ten minutes
+  planned: 2026-03-24
+  loss_of_function: true
+"""
 FAULTS: Mapping[str, tuple[str, str, str, int | None, str]] = {
     "unknown register": (ENTRY, "access_review.yml", "no register of this name", None, "did you"),
     "no date": (ENTRY.replace("-01-15", "-02-30"), REVIEW, "must be a date", 1, "day"),
@@ -62,6 +70,9 @@ FAULTS: Mapping[str, tuple[str, str, str, int | None, str]] = {
                     "One decision"),
     "repeated": (ENTRY + ENTRY, REVIEW, "repeats entry 1 (line 1)", 7, "remove one"),
     "corrects itself": (ENTRY + "  corrects: 1\n", REVIEW, "which is no earlier one", 7, "show"),
+    "corrects another key": (CHANGE + CHANGE.replace("-01", "-02") + "  corrects: 1\n",
+                             "changes.yml", "(2026-02) corrects entry 1 (2026-01, line 1)", 13,
+                             "same change"),
     "no list": ("date: 2026-01-15\n", REVIEW, "must be a list", 1, "oldest first"),
     "no YAML": ("- [\n", REVIEW, "not valid YAML", 2, "indentation"),
 }  # fmt: skip
@@ -77,7 +88,10 @@ def test_a_fault_is_reported_where_it_stands(tmp_path: Path, fault: str) -> None
     assert next_step in problem.next_step
 
 
-@pytest.mark.parametrize("text", ["", "---\n# nothing yet\n", "[]\n", ENTRY, ENTRY + AGAIN])
+@pytest.mark.parametrize(
+    "text",
+    ["", "---\n# nothing yet\n", "[]\n", ENTRY, ENTRY + AGAIN, ENTRY + AGAIN + "  corrects: 1\n"],
+)
 def test_what_is_right_is_no_problem(tmp_path: Path, text: str) -> None:
     written(tmp_path, text)
     assert list(register_problems(tmp_path, TODAY)) == []
