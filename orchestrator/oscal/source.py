@@ -92,6 +92,8 @@ def material_of(
         before=None,
         changes=(),
         operations={},
+        equipment={},
+        procedures=(),
         max_age=max_age,
         now=now,
         commit=commit_of(project_root()),
