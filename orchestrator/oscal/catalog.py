@@ -21,7 +21,7 @@ def catalog(source: Source) -> bytes:
         }
         for chapter in source.material.catalogue.chapters
     ]
-    title, (_, last) = source.text("catalog"), source.moments
+    title, (_, last) = source.text("oscal.catalog"), source.moments
     return document("catalog", title, last, {"groups": groups}, source.about)
 
 

@@ -15,9 +15,10 @@ def component_definition(source: Source) -> bytes:
         _component(source, "software", role, _label_of(source, role), _keeps(role))
         for role in roles
     ]
-    registers = source.text("registers.title"), source.text("registers.description")
-    components.append(_component(source, "process-procedure", *registers, _in_registers))
-    title, (_, last) = source.text("components"), source.moments
+    title = source.text("oscal.registers.title")
+    description = source.text("oscal.registers.description")
+    components.append(_component(source, "process-procedure", title, description, _in_registers))
+    title, (_, last) = source.text("oscal.components"), source.moments
     body = {"components": [one for one in components if one]}
     return document("component-definition", title, last, body, source.about)
 
@@ -37,7 +38,7 @@ def _component(
             {
                 "uuid": identifier("component", kind, title, CATALOG),
                 "source": CATALOG,
-                "description": source.text("implements", title=title),
+                "description": source.text("oscal.implements", title=title),
                 "implemented-requirements": [
                     _requirement(source, kind, title, one) for one in kept
                 ],
@@ -48,8 +49,8 @@ def _component(
 
 def _requirement(source: Source, kind: str, title: str, one: Standing) -> Data:
     tasks = [task.task for task in one.view.tasks if task.role == title and kind == "software"]
-    said = [source.words.text("measures.tasks", n=len(tasks))] if tasks else []
-    said.append(source.text("proven_by", n=len(one.view.checks)))
+    said = [source.text("measures.tasks", n=len(tasks))] if tasks else []
+    said.append(source.text("oscal.proven_by", n=len(one.view.checks)))
     found: Data = {
         "uuid": identifier("requirement", kind, title, one.number),
         "control-id": control_id(one.number),

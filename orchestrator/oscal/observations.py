@@ -89,7 +89,7 @@ def _summed(source: Source) -> Iterator[Observation]:
                 continue
             counts = {str(verdict): host[verdict] for verdict in Verdict}
             seen = sum(counts.values())
-            words = source.words.text("measures.of_checks", n=counts["holds"], counted=seen)
+            words = source.text("measures.of_checks", n=counts["holds"], counted=seen)
             yield Observation(
                 host["name"],
                 (one["number"],),
@@ -121,7 +121,7 @@ def _of(source: Source, subject: str | None) -> Data:
             {
                 "subject-uuid": subject_id(source, subject),
                 "type": "inventory-item" if subject else "component",
-                "title": subject or source.text("registers.title"),
+                "title": subject or source.text("oscal.registers.title"),
             }
         ],
     }
@@ -132,7 +132,7 @@ def _evidence(source: Source, runs: Sequence[int]) -> Mapping[str, Sequence[Data
         "relevant-evidence": [
             {
                 "href": f"#{run_id(source, run)}",
-                "description": source.text("run", run=run),
+                "description": source.text("oscal.run", run=run),
             }
             for run in runs
         ]

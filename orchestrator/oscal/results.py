@@ -34,8 +34,8 @@ def assessment_results(source: Source) -> bytes:
     days = source.material.max_age.days
     result = {
         "uuid": identifier("result", name, source.material.edition, first, last),
-        "title": source.text("result.title"),
-        "description": source.text("result.description", days=days),
+        "title": source.text("oscal.result.title"),
+        "description": source.text("oscal.result.description", days=days),
         "start": first,
         "end": last,
         "local-definitions": _subjects(source, seen),
@@ -59,8 +59,8 @@ def assessment_results(source: Source) -> bytes:
     resources = [
         {
             "uuid": plan,
-            "title": source.text("plan.title"),
-            "description": source.text("plan.description"),
+            "title": source.text("oscal.plan.title"),
+            "description": source.text("oscal.plan.description"),
         },
         *(_resource(source, run) for run in source.runs),
     ]
@@ -69,7 +69,7 @@ def assessment_results(source: Source) -> bytes:
         "results": [result],
         "back-matter": {"resources": resources},
     }
-    title = source.text("results")
+    title = source.text("oscal.results")
     return document("assessment-results", title, last, body, source.about)
 
 
@@ -112,7 +112,7 @@ def _finding(source: Source, one: Data, seen: Sequence[Observation], risks: Sequ
 def _explained(source: Source, one: Data, state: MeasureState) -> str:
     words, days = source.words, source.material.max_age.days
     state_in_words, meaning = words.texts["states"][state], words.texts["meaning"][state]
-    said = [source.text("finding", state=state_in_words, meaning=meaning)]
+    said = [source.text("oscal.finding", state=state_in_words, meaning=meaning)]
     said += [words.text(f"silences.{why}", n=n, days=days) for why, n in one["silences"].items()]
     if one["not_promised"]:
         said.append(words.text("measures.not_promised", reason=one["not_promised"]))
@@ -149,9 +149,9 @@ def _risk(source: Source, uuid: str, until: str, own: Mapping[str, object], reas
     day = source.words.day(f"{until}T12:00:00Z")
     return {
         "uuid": uuid,
-        "title": source.text("waiver.title", day=day),
-        "description": reason or source.text("waiver.description", day=day),
-        "statement": source.text("waiver.statement"),
+        "title": source.text("oscal.waiver.title", day=day),
+        "description": reason or source.text("oscal.waiver.description", day=day),
+        "statement": source.text("oscal.waiver.statement"),
         "status": "deviation-approved",
         "deadline": f"{until}T23:59:59Z",
         **own,
@@ -179,8 +179,8 @@ def _subjects(source: Source, seen: Sequence[Observation]) -> Data:
     registers = {
         "uuid": subject_id(source, None),
         "type": "process-procedure",
-        "title": source.text("registers.title"),
-        "description": source.text("registers.of", environment=environment.name),
+        "title": source.text("oscal.registers.title"),
+        "description": source.text("oscal.registers.of", environment=environment.name),
         "status": {"state": "operational"},
     }
     return filled(components=[registers], inventory_items=items)
@@ -198,7 +198,7 @@ def _resource(source: Source, run: Data) -> Data:
     ] if link else []  # fmt: skip
     found: Data = {
         "uuid": run_id(source, number),
-        "title": source.text("run", run=number),
+        "title": source.text("oscal.run", run=number),
         "description": f"{command}, {source.words.moment(run['at'])}",
         **props(
             [

@@ -69,8 +69,8 @@ class Source:
         }
 
     def text(self, name: str, **values: object) -> str:
-        """A text of the documents."""
-        return self.words.text(f"oscal.{name}", **values)
+        """A text of the language, with its values put in."""
+        return self.words.text(name, **values)
 
 
 def material_of(
