@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from orchestrator.environment import Environment
     from orchestrator.store import Store
 
+_NEVER = "{} was not looked at yet: pas-infra drift"
+
 
 @click.group("drift", invoke_without_command=True)
 @environment_option
@@ -144,7 +146,7 @@ def history(environment_name: str, limit: int, *, as_json: bool) -> None:
     elif found:
         show_looks(found, console())
     else:
-        click.echo(f"{environment.name} was not looked at yet: pas-infra drift", err=True)
+        click.echo(_NEVER.format(environment.name), err=True)
 
 
 @command.command("show")
@@ -154,7 +156,7 @@ def history(environment_name: str, limit: int, *, as_json: bool) -> None:
 def show_finding(identity: str | None, environment_name: str, *, as_json: bool) -> None:
     """List the findings that are open, as they were seen last; with FINDING, that one in full."""
     from orchestrator.cli.drift_view import show_known, show_sightings
-    from orchestrator.drift.memory import find
+    from orchestrator.drift.memory import find, was_looked_at
 
     environment, store = _opened(environment_name)
     with store:
@@ -165,13 +167,15 @@ def show_finding(identity: str | None, environment_name: str, *, as_json: bool) 
             else:
                 show_known(known, console())
             return
-        found = store.drift.open()
+        found, looked = store.drift.open(), was_looked_at(store)
     if as_json:
         print_json([asdict(one) for one in found])
     elif found:
         show_sightings(found, console(), diffs=False)
-    else:
+    elif looked:
         click.echo(f"{environment.name} has no open finding", err=True)
+    else:
+        click.echo(_NEVER.format(environment.name), err=True)
 
 
 @command.command("accept")

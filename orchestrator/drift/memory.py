@@ -42,6 +42,11 @@ def looks(store: Store, *, limit: int, now: datetime) -> tuple[Look, ...]:
     return read_looks(store, limit=limit)
 
 
+def was_looked_at(store: Store) -> bool:
+    """Whether anybody has ever looked, quickly or wholly: without, no finding says nothing."""
+    return any(store.runs(1, command) for command in ("drift", "drift quick"))
+
+
 def read_looks(store: Store, *, limit: int) -> tuple[Look, ...]:
     """The same without a word on those that have died: the store stays as it is."""
     runs = store.runs(limit, "drift")

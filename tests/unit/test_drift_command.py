@@ -131,3 +131,15 @@ def test_a_role_that_is_none_is_refused_before_anything_runs(
     environment: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "there is no role `nope`" in said(capsys, "-e", environment, "-r", "nope", code=1)
+
+
+@pytest.mark.parametrize("listed", ["show", "history"])
+def test_where_nobody_has_looked_no_finding_says_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    listed: str,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert run(["drift", listed, "-e", str(write_small(tmp_path / "small"))]) == 0
+    assert "small was not looked at yet: pas-infra drift" in capsys.readouterr().err
