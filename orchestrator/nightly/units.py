@@ -16,6 +16,8 @@ from orchestrator.errors import PasInfraError, refusal
 from orchestrator.paths import project_root
 
 UNITS = Path("/etc/systemd/system")
+# They ask the hosts, keep what they found, and tell it to whoever asks next.
+BEFORE = ("inventory", "certs", "backup status", "vulns")
 Run = Callable[[Sequence[str]], None]
 
 
@@ -57,6 +59,7 @@ def units_of(environment: Environment) -> Units:
         "home": home,
         "program": Path(sys.executable).parent / "pas-infra",
         "project": project_root(),
+        "before": BEFORE,
         "writes": [environment.store_directory, *([metrics.parent] if metrics else [])],
     }
     service, timer = (

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import ssl
@@ -37,6 +38,7 @@ from orchestrator.nightly import (
     units_of,
 )
 from orchestrator.nightly.metrics import last_success
+from orchestrator.nightly.units import BEFORE
 from orchestrator.records import HostDrift, Sighting
 from orchestrator.store import Store
 
@@ -273,6 +275,20 @@ def test_systemd_takes_the_units(environment: Environment, tmp_path: Path) -> No
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "pas-infra-drift" not in done.stderr
+
+
+def test_what_the_service_calls_are_commands_of_ours(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    units = units_of(replace(environment, nightly=Nightly(account=ACCOUNT)))
+    called = [
+        shlex.split(line.partition("=")[2].lstrip("-"))[1:]
+        for line in units.service.splitlines()
+        if line.startswith("ExecStart")
+    ]
+    assert len(called) == len(BEFORE) + 1
+    for words in called:
+        assert run([*words, "--help"]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("at", ["02:30", "Mon..Fri *-*-* 03:00:00"])
