@@ -129,7 +129,8 @@ def _accepted(
         return applied
     if before:
         interaction.stage("accept")
-    carried = carry_forward(environment, before, applied.run_id)
+    faults = {each.host: each.fault for each in applied.reboots if each.fault}
+    carried = carry_forward(environment, before, applied.run_id, faults)
     return replace(applied, carried=replace(carried, left={**left, **carried.left}))
 
 

@@ -1,5 +1,6 @@
 """`pas-infra apply`: bring the hosts to the declared state, then verify them."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,11 @@ from orchestrator.cli.terminal import console, print_json
 from orchestrator.errors import Interrupted, PasInfraError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from orchestrator.apply import Applied
+    from orchestrator.drift.carry import Carried
+    from orchestrator.environment import Environment
     from orchestrator.plan import Plan
 
 
@@ -104,7 +109,7 @@ def command(
             confirm_timeout=confirm_timeout,
             restart=restart,
         )
-    _show(applied, as_json=as_json, store=environment.store_directory)
+    _show(applied, environment, as_json=as_json)
     return applied.exit_code
 
 
@@ -137,7 +142,33 @@ def _ask(plan: "Plan") -> bool:
         ) from stop
 
 
-def _show(applied: "Applied", *, as_json: bool, store: Path) -> None:
+def _show_carried(carried: "Carried", environment: "Environment", told: "Console") -> None:
+    """How the accepted states moved on; what may let somebody in by its name."""
+    from orchestrator.drift.carry import grave
+
+    of = f"--env {shlex.quote(str(environment.directory))}"
+    for host, names in carried.objects.items():
+        told.print(
+            f"{host}: {len(names)} objects of its accepted state moved on with it "
+            f"(pas-infra history {of} {carried.run_id})",
+            markup=False,
+        )
+        for name in grave(names):
+            told.print(f"  {name}", markup=False)
+    for host, names in carried.open.items():
+        told.print(f"{host}: changed too, and left for you to judge:", markup=False)
+        for name in names:
+            told.print(f"  {name}", markup=False)
+        told.print(f"  next:  pas-infra drift {of} --limit {host}", markup=False)
+    for host, why in carried.left.items():
+        told.print(
+            f"{host}: what was changed is not accepted: {why}\n"
+            f"  next:  pas-infra drift baseline {of} --limit {host}",
+            markup=False,
+        )
+
+
+def _show(applied: "Applied", environment: "Environment", *, as_json: bool) -> None:
     told = console(stderr=True)
     if as_json:
         print_json(applied_as_json(applied))
@@ -162,16 +193,8 @@ def _show(applied: "Applied", *, as_json: bool, store: Path) -> None:
     elif applied.outcome:
         outcome = applied.outcome
         told.print(f"{len(outcome.changed)} changed in {outcome.duration:.0f} s ({outcome.status})")
-    for host, names in applied.carried.objects.items():
-        told.print(
-            f"{host}: {len(names)} objects of its accepted state moved on with it "
-            f"(pas-infra history {applied.carried.run_id})",
-            markup=False,
-        )
-    for host, why in applied.carried.left.items():
-        told.print(
-            f"{host}: what was changed is not accepted: {why}\n"
-            f"  next:  pas-infra drift baseline --limit {host}",
-            markup=False,
-        )
-    told.print(f"recorded as run {applied.run_id} in {store} (pas-infra history {applied.run_id})")
+    _show_carried(applied.carried, environment, told)
+    told.print(
+        f"recorded as run {applied.run_id} in {environment.store_directory} "
+        f"(pas-infra history {applied.run_id})"
+    )

@@ -188,6 +188,7 @@ def applied_as_json(applied: "Applied") -> dict[str, Any]:
         "rolled_back": applied.rolled_back,
         "reboots": [each.__dict__ for each in applied.reboots],
         "accepted": applied.carried.objects,
+        "open": applied.carried.open,
         "not_accepted": applied.carried.left,
         "verification": (
             verification_as_json(applied.verification) if applied.verification else None

@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.drift.collector import Seen, baseline_of, look
-from orchestrator.drift.collector.look import Objects
+from orchestrator.drift.collector.compare import deviates
+from orchestrator.drift.collector.kinds import KINDS
+from orchestrator.drift.collector.look import Objects, Value
+from orchestrator.drift.finding import Severity
 from orchestrator.drift.third_eye import as_recorded, blindness, digest, name_of
 from orchestrator.engine import connections
 from orchestrator.environment import Environment
@@ -13,15 +16,22 @@ from orchestrator.records import RunStatus
 from orchestrator.runs import recorded, utc_now
 from orchestrator.store import Store
 
-_NAMED = 20  # objects of a host that the record names; the rest are counted
+# What fails by itself, and is no work of an apply.
+_BY_ITSELF = frozenset({"array", "clock", "disk"})
+_FALLEN = ("down", "failed")
+_About = Mapping[str, Value]
 
 
 @dataclass(frozen=True)
 class Carried:
-    """By host, the objects whose accepted state moved on; and where it stayed as it was, why."""
+    """By host, the objects whose accepted state moved on; and where it stayed as it was, why.
+
+    `open` are the objects that changed too and stay findings.
+    """
 
     run_id: int | None = None
     objects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    open: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -41,11 +51,16 @@ def seen_before(
     return {host: found for host, found in seen.items() if host not in left}, left
 
 
-def carry_forward(environment: Environment, before: Mapping[str, Seen], apply_id: int) -> Carried:
-    """Accept what changed on the hosts since `before`, and nothing else; recorded as a run.
+def carry_forward(
+    environment: Environment,
+    before: Mapping[str, Seen],
+    apply_id: int,
+    faults: Mapping[str, str],
+) -> Carried:
+    """Accept what an apply did on the hosts since `before`, and nothing else; recorded as a run.
 
-    What differed from the accepted state already, and did not change since, stays a finding. Raises
-    nothing: the apply has been done, whatever becomes of this.
+    What differed from the accepted state already stays a finding, and nothing is accepted of a host
+    with one of the `faults`. Raises nothing: the apply is done, whatever becomes of this.
     """
     if not before:
         return Carried()
@@ -55,8 +70,8 @@ def carry_forward(environment: Environment, before: Mapping[str, Seen], apply_id
         ) as run:
             seen, left = look(connections(environment, list(before)))
             left |= {host: blindness(found) for host, found in seen.items() if found.blind}
-            states: dict[str, Objects] = {}
-            changed: dict[str, tuple[str, ...]] = {}
+            left |= {host: why for host, why in faults.items() if host in before}
+            states: dict[str, Moved] = {}
             for host in seen.keys() - left.keys():
                 try:
                     accepted = baseline_of(run.store, host)
@@ -66,42 +81,81 @@ def carry_forward(environment: Environment, before: Mapping[str, Seen], apply_id
                 if accepted is None or not as_recorded(run.store, host):
                     left[host] = "its accepted state is another one than before the apply"
                     continue
-                states[host], changed[host] = moved_on(
-                    accepted.objects, before[host].objects, seen[host].objects
-                )
-            run.keep_inputs({name_of(host): digest(state) for host, state in states.items()})
+                states[host] = moved_on(accepted.objects, before[host].objects, seen[host].objects)
+            run.keep_inputs({name_of(host): digest(s.objects) for host, s in states.items()})
             for host, state in states.items():
-                run.store.baselines.accept(run.id, host, state, utc_now())
-            told = [_told(host, names) for host, names in sorted(changed.items())]
+                run.store.baselines.accept(run.id, host, state.objects, utc_now())
+            told = [_told(host, state) for host, state in sorted(states.items())]
             told += [f"{host}: nothing was accepted: {why}" for host, why in sorted(left.items())]
             run.end_with(RunStatus.INCOMPLETE if left else RunStatus.OK, "; ".join(told))
-            return Carried(run.id, changed, left)
+            return Carried(
+                run.id,
+                {host: state.changed for host, state in states.items()},
+                {host: state.left for host, state in states.items() if state.left},
+                left,
+            )
     except PasInfraError as error:
         return Carried(left=dict.fromkeys(before, error.what))
+    except OSError as error:
+        return Carried(left=dict.fromkeys(before, str(error)))
 
 
-def moved_on(accepted: Objects, before: Objects, after: Objects) -> tuple[Objects, tuple[str, ...]]:
-    """The accepted state with what differs between two looks; and the names of those objects.
+@dataclass(frozen=True)
+class Moved:
+    """An accepted state with what an apply has done; `left` changed too, and stays a finding."""
 
-    A kind that only one of the looks knows says nothing of what has changed.
+    objects: Objects
+    changed: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def moved_on(accepted: Objects, before: Objects, after: Objects) -> Moved:
+    """The accepted state with what an apply did between two looks.
+
+    Its work is what was as accepted before it: of an object that somebody else had changed already
+    nobody can tell whose the rest is. Nor is it what fails by itself, or what could not be told.
     """
     moved = {kind: dict(named) for kind, named in accepted.items()}
-    changed = []
-    for kind in sorted(before.keys() & after.keys()):
-        former, now = before[kind], after[kind]
-        for name in sorted(former.keys() | now.keys()):
-            if former.get(name) == now.get(name):
+    changed, left = [], []
+    for kind in sorted(accepted.keys() & before.keys() & after.keys()):
+        for name in sorted(before[kind].keys() | after[kind].keys()):
+            former, now = before[kind].get(name), after[kind].get(name)
+            expected = accepted[kind].get(name)
+            if former == now or not deviates(kind, name, now, expected):
+                continue
+            if deviates(kind, name, former, expected) or not _is_work(kind, now, expected):
+                left.append(f"{kind} {name}")
                 continue
             changed.append(f"{kind} {name}")
-            if name in now:
-                moved.setdefault(kind, {})[name] = now[name]
+            if now is None:
+                del moved[kind][name]
             else:
-                moved.get(kind, {}).pop(name, None)
-    return moved, tuple(changed)
+                moved[kind][name] = now
+    return Moved(moved, tuple(changed), tuple(left))
 
 
-def _told(host: str, names: Sequence[str]) -> str:
-    if not names:
-        return f"{host}: 0 objects"
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{host}: {len(names)} objects: {', '.join(names[:_NAMED])}{more}"
+def _is_work(kind: str, now: _About | None, expected: _About | None) -> bool:
+    """Whether an apply can have made it so."""
+    if kind in _BY_ITSELF:
+        return False
+    if now is None:
+        return True
+    former = expected or {}
+    if now.get("state") in _FALLEN and now.get("state") != former.get("state"):
+        return False
+    # Of units that are not loaded nothing more is known; else it would be ignored from then on.
+    untold = {key for key, value in now.items() if value == "unknown" != former.get(key)}
+    return not untold or (kind == "unit" and expected is None)
+
+
+def grave(named: Sequence[str]) -> list[str]:
+    """Those of the objects by which somebody may have let himself in."""
+    kinds = {
+        kind for kind, about in KINDS.items() if Severity.HIGH in (about.appears, about.differs)
+    }
+    return [one for one in named if one.partition(" ")[0] in kinds]
+
+
+def _told(host: str, moved: Moved) -> str:
+    said = f"{host}: accepted: {', '.join(moved.changed) or 'nothing'}"
+    return f"{said}; left: {', '.join(moved.left)}" if moved.left else said

@@ -77,6 +77,13 @@ def _against_baseline(host: str, seen: Objects, baseline: Baseline | None) -> It
                 yield finding
 
 
+def deviates(kind: str, name: str, seen: _About | None, expected: _About | None) -> bool:
+    """Whether an object is a finding against what was accepted of it."""
+    if seen is None and expected is None:
+        return False
+    return _one("", kind, name, seen, expected) is not None
+
+
 def _one(
     host: str, kind: str, name: str, seen: _About | None, expected: _About | None
 ) -> Finding | None:
