@@ -101,7 +101,7 @@ def is_of(finding: dict[str, Any], tampering: Tampering) -> bool:
 def test_what_an_apply_has_changed_is_accepted_with_it(hardened: Bench) -> None:
     """And nothing else: what somebody left there before stays a finding."""
     managed, rogue = "/etc/chrony/pas-infra.conf", "/etc/rogue.conf"
-    hardened.on(HOST, f"echo '# another' >> {managed}")
+    hardened.on(HOST, f"echo % another >> {managed}")
     hardened.pas_infra("drift", "baseline", *HERE, "--yes", code=0)
     hardened.on(HOST, f"touch {rogue}")
     done = hardened.pas_infra("apply", *QUICK, "--yes", "--json", code=0).json
