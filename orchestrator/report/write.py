@@ -118,8 +118,7 @@ def gather(
 
 
 def _procedures(environment: Environment, now: datetime) -> tuple[Approved, ...]:
-    facts = facts_of(environment, now)
-    return approvals(environment.directory, facts.standing("documents"), facts.today)
+    return approvals(facts_of(environment, now))
 
 
 def _role_pages(material: Material, directory: Path) -> dict[str, str]:

@@ -212,7 +212,10 @@ def test_every_entry_that_a_page_adds_would_be_taken(page: Path) -> None:
 
 def test_the_pages_add_entries() -> None:
     registers = {name for page in PAGES for name, _ in entries_to_add(page.read_text())}
-    assert {"incidents", "personal_data_breaches", "changes", "continuity_exercises"} <= registers
+    assert {
+        "incidents", "personal_data_breaches", "changes", "continuity_exercises",
+        "procedure_exercises",
+    } <= registers  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -239,11 +242,21 @@ def test_a_page_is_a_procedure(one: object) -> None:
         assert said in text or (said == "**Sinon**" and "il s'affiche" in text), said
     watched = {
         number
-        for check in register_definition("documents").checks
-        if check.rule == "exercised"
+        for check in register_definition("procedure_exercises").checks
         for number in check.measures
     }
     assert not procedure.exercise_months or watched & set(procedure.measures), "no check sees it"
+
+
+def test_no_page_is_no_procedure_that_is_approved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docs/procedures").mkdir(parents=True)
+    shutil.copy(FOLDER / "README.md", tmp_path / "docs/procedures")
+    monkeypatch.setattr("orchestrator.procedures.project_root", lambda: tmp_path)
+    with pytest.raises(PasInfraError, match="there is no operating procedure") as error:
+        procedures()
+    assert error.value.next_step
 
 
 def test_the_index_names_every_page() -> None:
