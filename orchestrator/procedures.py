@@ -1,6 +1,6 @@
 """The operating procedures that the program brings: pages in French, each with a head.
 
-When a page was approved, and is exercised next, the register `documents` of an environment says
+When a page was approved, and when exercised, the registers of an environment say
 (`orchestrator.registers.approvals`): a procedure is a document like others, named as its page.
 """
 
@@ -39,15 +39,24 @@ class Procedure:
 
 
 def procedures() -> tuple[Procedure, ...]:
-    """The procedures of the program, by name; raises PasInfraError for a page without its head."""
+    """The procedures of the program, by name.
+
+    Raises PasInfraError for a page without its head, and when there is no page: whoever asks
+    whether all are approved would otherwise be told so of none.
+    """
     return _read_folder(project_root() / FOLDER)
 
 
 @cache
 def _read_folder(folder: Path) -> tuple[Procedure, ...]:
-    return tuple(
-        read_procedure(file) for file in sorted(folder.glob("*.md")) if file.name != _INDEX
-    )
+    files = [file for file in sorted(folder.glob("*.md")) if file.name != _INDEX]
+    if not files:
+        raise PasInfraError(
+            "there is no operating procedure",
+            where=folder,
+            next_step="bring the directory back: it comes with pas-infra (`git status`)",
+        )
+    return tuple(read_procedure(file) for file in files)
 
 
 def read_procedure(file: Path) -> Procedure:

@@ -47,16 +47,18 @@ class Register:
         """The name of the environment that it belongs to."""
         return self.file.parent.parent.name
 
+    @property
+    def uncorrected(self) -> tuple[Recorded, ...]:
+        """Every entry that no later one corrects, also those whose key has a newer one."""
+        corrected = {entry.data.get("corrects") for entry in self.entries}
+        return tuple(entry for entry in self.entries if entry.number not in corrected)
+
     def standing(self, today: date) -> tuple[Recorded, ...]:
         """What counts on a day: no corrected entry, of each key the last, nothing that has ended.
 
         In the order in which the keys were first entered.
         """
-        corrected = {entry.data.get("corrects") for entry in self.entries}
-        last: dict[object, Recorded] = {}
-        for entry in self.entries:
-            if entry.number not in corrected:
-                last[self.key_of(entry)] = entry
+        last = {self.key_of(entry): entry for entry in self.uncorrected}
         return tuple(
             entry
             for entry in last.values()

@@ -12,7 +12,7 @@ from orchestrator.operator import commit_of
 from orchestrator.oscal.document import Data
 from orchestrator.paths import project_root
 from orchestrator.report import contents
-from orchestrator.report.contents import Edition, Material
+from orchestrator.report.material import Edition, Material
 from orchestrator.report.standing import Standing
 from orchestrator.report.wording import Wording, wording
 from orchestrator.store.chain import Link

@@ -13,8 +13,8 @@ from orchestrator.oscal.document import CATALOG, COMPONENTS, RESULTS
 from orchestrator.oscal.results import assessment_results
 from orchestrator.oscal.source import Source, material_of
 from orchestrator.paths import project_root
-from orchestrator.report.contents import Edition
 from orchestrator.report.files import make_directory, put
+from orchestrator.report.material import Edition
 from orchestrator.report.standing import require_looks, standings
 from orchestrator.store import Store
 

@@ -1,16 +1,16 @@
-"""How the operating procedures stand in an environment, by its register `documents`."""
+"""How the operating procedures stand in an environment, by its registers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from orchestrator.environment.documents import departure
 from orchestrator.environment.register_definitions import register_definition
-from orchestrator.environment.registers import Recorded
 from orchestrator.procedures import Procedure, procedures
+from orchestrator.registers.exercises import exercise_due
+from orchestrator.registers.facts import Facts
 from orchestrator.registers.intervals import months_after
 
 
@@ -26,7 +26,10 @@ class Approval(StrEnum):
 
 @dataclass(frozen=True)
 class Approved:
-    """A procedure with its approval in an environment; the days are None where nobody said one."""
+    """A procedure with its approval in an environment; the days are None where there are none.
+
+    `next_review` and `next_exercise` are the last days on which they are in time.
+    """
 
     procedure: Procedure
     approval: Approval
@@ -36,29 +39,26 @@ class Approved:
     next_exercise: date | None = None
 
 
-def approvals(directory: Path, documents: Iterable[Recorded], today: date) -> tuple[Approved, ...]:
-    """How each procedure stands by the entries of the register `documents` that stand on a day."""
-    entries = {entry.data["document"]: entry.data for entry in documents}
+def approvals(facts: Facts) -> tuple[Approved, ...]:
+    """How each procedure stands by what the registers of an environment say."""
+    entries = {entry.data["document"]: entry.data for entry in facts.standing("documents")}
     return tuple(
-        _approval(directory, one, entries[one.name], today)
+        _approval(one, entries[one.name], facts)
         if one.name in entries
         else Approved(one, Approval.MISSING)
         for one in procedures()
     )
 
 
-def _approval(
-    directory: Path, procedure: Procedure, entry: Mapping[str, Any], today: date
-) -> Approved:
+def _approval(procedure: Procedure, entry: Mapping[str, Any], facts: Facts) -> Approved:
     approved_on = date.fromisoformat(entry["approved_on"])
     due = months_after(approved_on, _review_months())
-    exercise = entry.get("next_exercise")
-    next_exercise = date.fromisoformat(exercise) if exercise else None
-    if departure(directory, entry):
+    next_exercise = exercise_due(procedure, facts)
+    if departure(facts.environment.directory, entry):
         approval = Approval.ALTERED
-    elif due < today:
+    elif due < facts.today:
         approval = Approval.OVERDUE
-    elif procedure.exercise_months and (next_exercise is None or next_exercise < today):
+    elif next_exercise and next_exercise < facts.today:
         approval = Approval.NOT_EXERCISED
     else:
         approval = Approval.IN_FORCE

@@ -7,7 +7,8 @@ from datetime import date
 from orchestrator.environment.documents import departure
 from orchestrator.environment.registers import Recorded, Register
 from orchestrator.procedures import procedures
-from orchestrator.registers.facts import Facts
+from orchestrator.registers.exercises import exercise_due, held
+from orchestrator.registers.facts import Facts, NothingToJudge
 from orchestrator.registers.intervals import months_after
 from orchestrator.registers.rules import Fault, add
 
@@ -26,24 +27,23 @@ def documented(register: Register, facts: Facts, *, measure: str, months: int) -
 
 
 def exercised(register: Register, facts: Facts, *, measure: str) -> Iterator[Fault]:
-    """Each procedure that treats the measure is exercised as often as its page asks for.
+    """Each procedure whose page treats the measure was exercised as often as the page asks for.
 
-    `next_exercise` of its entry is the day by which; one without an entry is no matter of this.
+    Raises NothingToJudge when no page that treats it asks for exercises.
     """
-    wanted = {one.name: one.exercise_months for one in procedures() if one.exercise_months}
-    for entry in facts.standing(register.definition.name):
-        name = entry.data["document"]
-        if name not in wanted or measure not in entry.data["measures"]:
-            continue
-        day, step = entry.data.get("next_exercise"), add(register, "document", name)
-        latest = months_after(date.fromisoformat(entry.data["approved_on"]), wanted[name])
-        if day is None:
-            yield Fault(entry, f"{name}: nobody has said when it is exercised next", step)
-        elif date.fromisoformat(day) < facts.today:
-            yield Fault(entry, f"{name}: its exercise was due on {day}", step)
-        elif date.fromisoformat(day) > latest:
-            what = f"{name}: its exercise on {day} is too late, {latest} is the last day"
-            yield Fault(entry, what, step)
+    wanted = [one for one in procedures() if one.exercise_months and measure in one.measures]
+    if not wanted:
+        raise NothingToJudge(f"no procedure that is to be exercised treats {measure}")
+    for procedure in wanted:
+        due, step = exercise_due(procedure, facts), add(register, "procedure", procedure.name)
+        if due is None:
+            yield Fault(None, f"{procedure.name}: neither approved nor ever exercised", step)
+        elif due < facts.today:
+            yield Fault(None, f"{procedure.name}: its exercise was due on {due}", step)
+        for entry in held(procedure, facts):
+            if date.fromisoformat(entry.data["held_on"]) > facts.today:
+                what = f"{procedure.name}: `held_on` is {entry.data['held_on']}, a day to come"
+                yield Fault(entry, what, "end that entry (`ended`), and once it is held: " + step)
 
 
 def approved(register: Register, facts: Facts, *, document: str, role: str) -> Iterator[Fault]:

@@ -184,11 +184,8 @@ def followed_up(
 def constant(register: Register, facts: Facts, *, by: str, field: str) -> Iterator[Fault]:
     """A field never changes from one entry of the same `by` to the next."""
     del facts
-    corrected = {entry.data.get("corrects") for entry in register.entries}
     first: dict[Any, Recorded] = {}
-    for entry in register.entries:
-        if entry.number in corrected:
-            continue
+    for entry in register.uncorrected:
         before = first.setdefault(entry.data[by], entry)
         if before.data[field] != entry.data[field]:
             what = (

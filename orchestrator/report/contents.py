@@ -6,54 +6,17 @@ of a host, message or title of a check, and no free text of a waiver ever reache
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from dataclasses import asdict
 from typing import Any
 
-from orchestrator.catalogue import Catalogue
-from orchestrator.environment import Environment, Waiver
-from orchestrator.inventory.take import Last
-from orchestrator.records import MeasureState, Run, Verdict
-from orchestrator.registers.approvals import Approved
+from orchestrator.environment import Waiver
+from orchestrator.records import MeasureState, Verdict
 from orchestrator.report.equipment import made_of
 from orchestrator.report.evidence import digest
-from orchestrator.report.past import Change, Point
+from orchestrator.report.material import Material
 from orchestrator.report.standing import Look, Standing
 
 Data = dict[str, Any]
-
-
-class Edition(StrEnum):
-    """For whom a report is: a client and their auditor, or ourselves."""
-
-    CLIENT = "client"
-    INTERNAL = "internal"
-
-
-@dataclass(frozen=True)
-class Material:
-    """All that a report is made of; `shown` are those of the `standings` that were asked for."""
-
-    environment: Environment
-    catalogue: Catalogue
-    edition: Edition
-    standings: tuple[Standing, ...]
-    shown: tuple[Standing, ...]
-    points: tuple[Point, ...]
-    before: Run | None
-    changes: tuple[Change, ...]
-    operations: Mapping[str, Run | None]
-    equipment: Mapping[str, Last | None]
-    procedures: tuple[Approved, ...]
-    max_age: timedelta
-    now: datetime
-    commit: str
-
-    @property
-    def internal(self) -> bool:
-        """Whether it is for ourselves."""
-        return self.edition is Edition.INTERNAL
 
 
 def summary(material: Material) -> Data:

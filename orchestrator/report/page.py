@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.errors import PasInfraError
 from orchestrator.report import plot
 from orchestrator.report.colours import STATE_OF_VERDICT, STATES
-from orchestrator.report.contents import Material
+from orchestrator.report.material import Material
 from orchestrator.report.sections import SECTIONS
 from orchestrator.report.wording import Wording, french_blanks
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.report import contents
-from orchestrator.report.contents import Material
+from orchestrator.report.material import Material
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from orchestrator.paths import project_root
 from orchestrator.registers.approvals import Approved, approvals
 from orchestrator.registers.facts import facts_of
 from orchestrator.report import page
-from orchestrator.report.contents import Edition, Material
 from orchestrator.report.equipment import last_equipment
 from orchestrator.report.files import make_directory, put
+from orchestrator.report.material import Edition, Material
 from orchestrator.report.past import (
     COMMAND,
     changes,
@@ -118,8 +118,7 @@ def gather(
 
 
 def _procedures(environment: Environment, now: datetime) -> tuple[Approved, ...]:
-    facts = facts_of(environment, now)
-    return approvals(environment.directory, facts.standing("documents"), facts.today)
+    return approvals(facts_of(environment, now))
 
 
 def _role_pages(material: Material, directory: Path) -> dict[str, str]:

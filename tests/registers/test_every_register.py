@@ -262,36 +262,6 @@ def test_documents_procedures_are_approved(register_holds: Holds) -> None:
     register_holds("documents", "procedures_are_approved")
 
 
-@pytest.mark.pas("6.4.2")
-def test_documents_exercised_6_4_2(register_holds: Holds) -> None:
-    """The procedures that treat 6.4.2 are exercised as often as they ask for."""
-    register_holds("documents", "exercised_6_4_2")
-
-
-@pytest.mark.pas("7.5.2")
-def test_documents_exercised_7_5_2(register_holds: Holds) -> None:
-    """The procedures that treat 7.5.2 are exercised as often as they ask for."""
-    register_holds("documents", "exercised_7_5_2")
-
-
-@pytest.mark.pas("10.1.1")
-def test_documents_exercised_10_1_1(register_holds: Holds) -> None:
-    """The procedures that treat 10.1.1 are exercised as often as they ask for."""
-    register_holds("documents", "exercised_10_1_1")
-
-
-@pytest.mark.pas("10.3.1")
-def test_documents_exercised_10_3_1(register_holds: Holds) -> None:
-    """The procedures that treat 10.3.1 are exercised as often as they ask for."""
-    register_holds("documents", "exercised_10_3_1")
-
-
-@pytest.mark.pas("11.1.1")
-def test_documents_exercised_11_1_1(register_holds: Holds) -> None:
-    """The procedures that treat 11.1.1 are exercised as often as they ask for."""
-    register_holds("documents", "exercised_11_1_1")
-
-
 @pytest.mark.pas("1.2.3")
 def test_documents_policy_is_approved(register_holds: Holds) -> None:
     """The security policy was approved, as it stands, by the management."""
@@ -416,6 +386,36 @@ def test_personnel_everybody_with_an_account_is_known(register_holds: Holds) -> 
 def test_policy_coverage_every_chapter_is_treated(register_holds: Holds) -> None:
     """Every chapter of the PAS is treated by a section of the security policy."""
     register_holds("policy_coverage", "every_chapter_is_treated")
+
+
+@pytest.mark.pas("6.4.2")
+def test_procedure_exercises_are_held_6_4_2(register_holds: Holds) -> None:
+    """The procedures that treat 6.4.2 were exercised as often as they ask for."""
+    register_holds("procedure_exercises", "are_held_6_4_2")
+
+
+@pytest.mark.pas("7.5.2")
+def test_procedure_exercises_are_held_7_5_2(register_holds: Holds) -> None:
+    """The procedures that treat 7.5.2 were exercised as often as they ask for."""
+    register_holds("procedure_exercises", "are_held_7_5_2")
+
+
+@pytest.mark.pas("10.1.1")
+def test_procedure_exercises_are_held_10_1_1(register_holds: Holds) -> None:
+    """The procedures that treat 10.1.1 were exercised as often as they ask for."""
+    register_holds("procedure_exercises", "are_held_10_1_1")
+
+
+@pytest.mark.pas("10.3.1")
+def test_procedure_exercises_are_held_10_3_1(register_holds: Holds) -> None:
+    """The procedures that treat 10.3.1 were exercised as often as they ask for."""
+    register_holds("procedure_exercises", "are_held_10_3_1")
+
+
+@pytest.mark.pas("11.1.1")
+def test_procedure_exercises_are_held_11_1_1(register_holds: Holds) -> None:
+    """The procedures that treat 11.1.1 were exercised as often as they ask for."""
+    register_holds("procedure_exercises", "are_held_11_1_1")
 
 
 @pytest.mark.pas("13.4.1")

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.environment import Environment, load_environment
 from orchestrator.records import CheckResult, RunStatus, Verdict
 from orchestrator.report import Edition
-from orchestrator.report.contents import Material
+from orchestrator.report.material import Material
 from orchestrator.report.write import gather
 from orchestrator.store import Store
 

@@ -3,23 +3,25 @@
 import re
 import shutil
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import pytest
 from report_store import NOW, desk_of, everywhere
 
+from orchestrator.environment import load_environment
 from orchestrator.environment.registers import read_registers
 from orchestrator.paths import project_root
 from orchestrator.procedures import procedures
 from orchestrator.registers.approvals import Approval, approvals
+from orchestrator.registers.facts import gather
 from orchestrator.report import LANGUAGES, Edition, page
 from orchestrator.report.sections import content_of
 from orchestrator.report.wording import wording
 
 LAB = project_root() / "inventories/lab"
 AS_OF = date(2026, 11, 26)
-# What is changed in the register (a pattern), the day, and how the procedure named then stands.
+# What is changed in the registers (a pattern), the day, and how the procedure named then stands.
 STATES = {
     "in force": ("", "", AS_OF, "restauration", Approval.IN_FORCE),
     "nobody approved it": ("document: restauration", "document: restoration", AS_OF,
@@ -30,12 +32,15 @@ STATES = {
                        Approval.ALTERED),
     "the last day of a review": ("", "", date(2027, 11, 25), "sauvegarde", Approval.IN_FORCE),
     "the day after": ("", "", date(2027, 11, 26), "sauvegarde", Approval.OVERDUE),
-    "the day of an exercise": ("", "", date(2026, 12, 22), "test-de-restauration",
+    "the day of an exercise": ("", "", date(2026, 12, 24), "test-de-restauration",
                                Approval.IN_FORCE),
-    "an exercise missed": ("", "", date(2026, 12, 23), "test-de-restauration",
+    "an exercise missed": ("", "", date(2026, 12, 25), "test-de-restauration",
                            Approval.NOT_EXERCISED),
-    "no exercise planned": ("  next_exercise: 2026-12-22\n", "", AS_OF, "test-de-restauration",
-                            Approval.NOT_EXERCISED),
+    "an exercise that is only promised": ("held_on: 2026-11-24", "held_on: 2040-01-01",
+                                          date(2026, 12, 26), "test-de-restauration",
+                                          Approval.NOT_EXERCISED),
+    "no exercise yet": ("held_on: 2026-11-24", "held_on: 2040-01-01", date(2026, 12, 25),
+                        "test-de-restauration", Approval.IN_FORCE),
 }  # fmt: skip
 
 
@@ -50,12 +55,18 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", STATES)
 def test_how_a_procedure_stands(copy: Path, name: str) -> None:
     old, new, day, procedure, approval = STATES[name]
-    register = copy / "registers/documents.yml"
-    text = register.read_text()
-    assert re.search(old, text)
-    register.write_text(re.sub(old, new, text) if old else text)
-    entries = read_registers(copy, date(2099, 1, 1))["documents"].standing(day)
-    found = {one.procedure.name: one for one in approvals(copy, entries, day)}
+    if old:
+        changed = 0
+        for register in ("documents", "procedure_exercises"):
+            file = copy / f"registers/{register}.yml"
+            text, count = re.subn(old, new, file.read_text())
+            file.write_text(text)
+            changed += count
+        assert changed
+    registers = read_registers(copy, date(2099, 1, 1))
+    environment = replace(load_environment(LAB), directory=copy)
+    facts = gather(environment, registers, datetime.combine(day, time(12), UTC))
+    found = {one.procedure.name: one for one in approvals(facts)}
     assert len(found) == len(procedures())
     assert found[procedure].approval is approval
     if approval is not Approval.MISSING:
@@ -72,8 +83,8 @@ def test_the_report_lists_them(
     desk = desk_of(tmp_path, monkeypatch)
     desk.run(everywhere())
     desk.environment = replace(desk.environment, directory=copy)
-    register = copy / "registers/documents.yml"
-    register.write_text(register.read_text().replace("2026-12-22", "2026-11-25"))
+    register = copy / "registers/procedure_exercises.yml"
+    register.write_text(register.read_text().replace("2026-11-24", "2026-10-25"))
     material, words = desk.gather(edition, language), wording(language)
     content = content_of(material)
     late = {one["name"]: one["approval"] for one in content["procedures"]}

@@ -3,15 +3,19 @@
 `python tests/unit/test_procedures.py` has the lab's register approve the pages as they are.
 """
 
+import os
 import re
 import shlex
 import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from orchestrator.catalogue import load_catalogue
@@ -37,6 +41,7 @@ PROGRAM = "pas-infra"
 BLOCK = re.compile(r"^( *)```(?:console|sh)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`((?:sudo )?pas-infra [^`]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+MOVED = re.compile(r"^ *mv (/\S+) (/\S+)$", re.MULTILINE)
 HEAD = "---\ntitle: T\nmeasures: [7.1.1]\nowner: RSSI\n---\n# T\n"
 
 
@@ -212,7 +217,10 @@ def test_every_entry_that_a_page_adds_would_be_taken(page: Path) -> None:
 
 def test_the_pages_add_entries() -> None:
     registers = {name for page in PAGES for name, _ in entries_to_add(page.read_text())}
-    assert {"incidents", "personal_data_breaches", "changes", "continuity_exercises"} <= registers
+    assert {
+        "incidents", "personal_data_breaches", "changes", "continuity_exercises",
+        "procedure_exercises",
+    } <= registers  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -239,17 +247,92 @@ def test_a_page_is_a_procedure(one: object) -> None:
         assert said in text or (said == "**Sinon**" and "il s'affiche" in text), said
     watched = {
         number
-        for check in register_definition("documents").checks
-        if check.rule == "exercised"
+        for check in register_definition("procedure_exercises").checks
         for number in check.measures
     }
     assert not procedure.exercise_months or watched & set(procedure.measures), "no check sees it"
+
+
+def test_no_page_is_no_procedure_that_is_approved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docs/procedures").mkdir(parents=True)
+    shutil.copy(FOLDER / "README.md", tmp_path / "docs/procedures")
+    monkeypatch.setattr("orchestrator.procedures.project_root", lambda: tmp_path)
+    with pytest.raises(PasInfraError, match="there is no operating procedure") as error:
+        procedures()
+    assert error.value.next_step
 
 
 def test_the_index_names_every_page() -> None:
     named = set(LINK.findall((FOLDER / "README.md").read_text()))
     assert {page.name for page in PAGES} - {"README.md"} <= named
     assert len(procedures()) == len(PAGES) - 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_table_is_in_one_piece(page: Path) -> None:
+    """A row that is indented otherwise than the one before ends the table, and is read as text."""
+    lines = page.read_text().splitlines()
+    for before, line in pairwise(lines):
+        if before.lstrip().startswith("|") and line.lstrip().startswith("|"):
+            assert line.index("|") == before.index("|"), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_no_backup_takes_stays_out_where_it_is_put_aside(page: Path) -> None:
+    defaults = yaml.safe_load((ROOT / "roles/backup_source/defaults/main.yml").read_text())
+    never = [Path(one) for one in defaults["backup_source_never"]]
+
+    for source, target in MOVED.findall(page.read_text()):
+        holds_some = any(one.is_relative_to(source) for one in never)
+        left_out = [
+            any(Path(path).is_relative_to(one) for one in never) for path in (source, target)
+        ]
+        assert left_out[1] or not (holds_some or left_out[0]), target
+
+
+def test_something_is_put_aside() -> None:
+    assert len(MOVED.findall((FOLDER / "continuite.md").read_text())) == 2
+
+
+DISK_PAGES = (FOLDER / "perte-d-un-disque.md", ROOT / "docs/how-to/install.md")
+
+
+@pytest.mark.parametrize("page", DISK_PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    ("stays", "new", "part"), [("sda", "sdb", ""), ("nvme0n1", "nvme1n1", "p")]
+)
+def test_a_new_disk_gets_its_partitions(
+    tmp_path: Path, page: Path, stays: str, new: str, part: str
+) -> None:
+    """The commands of the page, with programs that only tell how they were called."""
+    blocks = [block for _, block in BLOCK.findall(page.read_text())]
+    block = "\n".join(one for one in blocks if "mdadm" in one or "wipefs" in one)
+    for program in ("lsblk", "wipefs", "sfdisk", "mdadm", "grub-install"):
+        (tmp_path / program).write_text(f'#!/bin/sh\necho {program} "$@" >> {tmp_path}/told\n')
+        (tmp_path / program).chmod(0o755)
+    disks = f"stays=/dev/{stays} new=/dev/{new} p={part}"
+    assert disks in block, "the page says what to type for such a disk"
+    typed = re.sub("^ *stays=.*$", disks, block, count=1, flags=re.MULTILINE)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run(["bash", "-uc", typed], env={"PATH": path}, check=True, timeout=60)
+    told = (tmp_path / "told").read_text().splitlines()
+    assert [line for line in told if line.startswith(("lsblk", "wipefs"))] == [
+        "lsblk -o NAME,SIZE,SERIAL", f"wipefs --no-act /dev/{new}",
+    ]  # fmt: skip
+    # They run side by side, in no order.
+    assert {f"sfdisk --dump /dev/{stays}", f"sfdisk /dev/{new}"} == set(told[2:4])
+    added = [line.rpartition(" ")[2] for line in told if "--add" in line]
+    assert added == [f"/dev/{new}{part}{number}" for number in (2, 3, 4)]
+    assert told[-1] == f"grub-install --target=i386-pc /dev/{new}"
+
+
+def test_a_new_disk_is_accepted_once_all_is_well() -> None:
+    given = [parse(words(one))[0] for one in commands(DISK_PAGES[0].read_text())]
+    assert given[-3:] == [
+        f"{PROGRAM} verify", f"{PROGRAM} inventory", f"{PROGRAM} drift baseline",
+    ]  # fmt: skip
 
 
 BROKEN = {

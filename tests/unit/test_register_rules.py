@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.environment import Environment, load_environment
 from orchestrator.environment.commitments import Commitments
+from orchestrator.environment.documents import file_digest
 from orchestrator.environment.register_definitions import register_definitions
 from orchestrator.environment.registers import read_registers
 from orchestrator.paths import project_root
@@ -19,6 +20,7 @@ from orchestrator.registers.intervals import deadline, months_after
 from orchestrator.registers.judge import Finding, Judgement, states
 
 AS_OF = date(2026, 11, 26)
+PROCEDURES = project_root() / "docs/procedures"
 LATER = date(2099, 1, 1)
 EVERY_CHECK = {
     f"{name}.{check.name}"
@@ -29,7 +31,7 @@ EVERY_CHECK = {
 IN_A_YEAR = {
     name
     for name in EVERY_CHECK
-    if name.endswith(".is_reviewed") or ".documented_" in name or ".exercised_" in name
+    if name.endswith(".is_reviewed") or ".documented_" in name or ".are_held_" in name
 } | {
     "documents.procedures_are_approved",
     "access_reviews.access_rights_are_reviewed",
@@ -59,6 +61,10 @@ class Tampering:
 
 def documented(*numbers: str) -> list[str]:
     return [f"documents.documented_{number}" for number in numbers]
+
+
+def exercised(*numbers: str) -> list[str]:
+    return [f"procedure_exercises.are_held_{number}" for number in numbers]
 
 
 ENTRY = "- date: 2026-11-25\n  by: laboratoire\n"
@@ -106,6 +112,28 @@ BOTH = (
   deputy: amartin
   tasks: Politique, risques, incidents, revues
 """
+)
+PROMISED = (
+    ENTRY
+    + """\
+  procedure: test-de-restauration
+  held_on: 2027-01-04
+  led_by: amartin
+  result: prévu
+"""
+)
+ROTATION = """\
+  document: rotation-des-cles
+  title: "Rotation ou compromission d'une clé"
+  file: docs/procedures/rotation-des-cles.md
+  version: '1.0'
+  owner: amartin
+  approved_by: clemaire
+  sha256: SHA256
+  measures: [7.1.1, 6.4.1, 6.4.2]
+""".replace("SHA256", file_digest((PROCEDURES / "rotation-des-cles.md").read_bytes()))
+APPROVED_AGAIN = "".join(
+    f"{ENTRY}{ROTATION}  approved_on: {day}\n" for day in ("2025-10-01", "2026-10-01")
 )
 TAMPERINGS: dict[str, Tampering] = {
     "no review of access": Tampering(
@@ -162,26 +190,32 @@ TAMPERINGS: dict[str, Tampering] = {
         "no document treats 4.4.1"),
     "a procedure that nobody approved": Tampering(
         "documents", "document: redemarrage", "document: redemarage",
-        ["documents.procedures_are_approved"],
+        ["documents.procedures_are_approved", *exercised("11_1_1")],
         "nothing on redemarrage (procedures); `pas-infra register add documents "),
     "a procedure approved long ago": Tampering(
         "documents", "approved_on: 2026-11-25", "approved_on: 2025-11-24",
         ["documents.procedures_are_approved", *documented("7_1_1", "11_1_1")],
         "acces-perdu: its next approval was due on 2026-11-24"),
+    "the last day of an exercise": Tampering(
+        "procedure_exercises", "held_on: 2026-11-24", "held_on: 2026-10-26", []),
     "an exercise that was missed": Tampering(
-        "documents", "next_exercise: 2026-12-22", "next_exercise: 2026-11-25",
-        ["documents.exercised_7_5_2", "documents.exercised_11_1_1"],
-        "test-de-restauration: its exercise was due on 2026-11-25"),
-    "an exercise too far away": Tampering(
-        "documents", "next_exercise: 2026-12-22", "next_exercise: 2026-12-26",
-        ["documents.exercised_7_5_2", "documents.exercised_11_1_1"],
-        "its exercise on 2026-12-26 is too late, 2026-12-25 is the last day"),
-    "no day for an exercise": Tampering(
-        "documents", "  next_exercise: 2027-04-15\n", "", ["documents.exercised_6_4_2"],
-        "rotation-des-cles: nobody has said when it is exercised next"),
+        "procedure_exercises", "held_on: 2026-11-24", "held_on: 2026-10-25",
+        exercised("7_5_2", "11_1_1"), "test-de-restauration: its exercise was due on 2026-11-25"),
+    "an exercise that is only promised": Tampering(
+        "procedure_exercises", "held_on: 2026-11-24", "held_on: 2040-01-01",
+        exercised("7_5_2", "11_1_1"), "test-de-restauration: `held_on` is 2040-01-01, a day to"),
+    "a promise does not hide the exercise that was missed": Tampering(
+        "procedure_exercises", "", PROMISED, exercised("7_5_2", "11_1_1"),
+        "test-de-restauration: its exercise was due on 2026-12-24", date(2026, 12, 25)),
+    "approved again, and never exercised": Tampering(
+        "documents", "", APPROVED_AGAIN, exercised("6_4_2"),
+        "rotation-des-cles: its exercise was due on 2026-10-01"),
+    "approved for other measures than the page's": Tampering(
+        "documents", "", APPROVED_AGAIN.replace("6.4.1, 6.4.2", "6.4.1"), exercised("6_4_2"),
+        "rotation-des-cles: its exercise was due on 2026-10-01"),
     "no exercise of incidents and breaches": Tampering(
-        "documents", "next_exercise: 2027-03-18", "next_exercise: 2026-11-01",
-        ["documents.exercised_10_1_1", "documents.exercised_10_3_1"], everywhere=True),
+        "procedure_exercises", "held_on: 2026-10-08", "held_on: 2025-10-08",
+        exercised("10_1_1", "10_3_1"), everywhere=True),
     "a chapter is missing": Tampering(
         "policy_coverage", 'chapter: "8"', 'chapter: "7"',
         ["policy_coverage.every_chapter_is_treated"], "nothing on 8 (chapters)"),
