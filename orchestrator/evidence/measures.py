@@ -118,12 +118,16 @@ def standings_of(
     """
     day = as_of.moment.date()
     found = [counting(look, environment.waivers, day) for look in looks(records, as_of)]
-    seen = {(look.check.host, look.check.check) for look in found}
+    seen = {_place(look) for look in found}
     whole = {check["host"] for one in records if is_whole(run_of(one)) for check in one.checks}
     standings = []
     for view in views:
         own = [look for look in found if view.measure.number in look.check.measures]
-        silent = never(view, environment, seen, whole if own else ())
+        silent = never(view, environment, {_place(look) for look in own}, ())
+        if own:  # one that was looked at and not marked with the measure yet is asked all the same
+            silent = [
+                look for look in silent if look.check.host not in whole or _place(look) in seen
+            ]
         standings.append(Standing(view, (*own, *silent)))
     return tuple(standings)
 
@@ -133,6 +137,10 @@ def _counted(check: CheckResult, run: Run, as_of: AsOf | None) -> CheckResult:
         return check
     seen = moment(run.started)
     return replace(check, verdict=aged(check.verdict, seen, as_of.moment, as_of.max_age))
+
+
+def _place(look: Look) -> tuple[str, str]:
+    return look.check.host, look.check.check
 
 
 def _in_order(looks: Iterable[Look], *, dated: bool) -> list[dict[str, Any]]:

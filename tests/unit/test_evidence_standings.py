@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from evidence_forger import Forger, make_key
-from report_store import HOSTS, NOW, Desk, Ran, desk_of, everywhere
+from report_store import HOSTS, NOW, Desk, Ran, desk_of, everywhere, results
 from test_evidence import states_in
 
 from orchestrator.environment import Waiver
@@ -116,6 +116,22 @@ def test_a_bundle_says_of_a_measure_what_the_report_does(
     assert (found["6.2.1"], found["5.5.2"]) == states
     (result,) = json.loads(Forger.of(exported.file).files[RESULTS])["assessment-results"]["results"]
     assert len(result.get("risks", ())) == (states[0] == "waived")
+
+
+def test_what_was_not_of_a_measure_yet_when_it_was_looked_at_does_not_keep_it(
+    desk: Desk, exporting: Exporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = [
+        replace(one, measures=("5.5.2",)) if one.check.endswith("test_root") else one
+        for one in results(everywhere())
+    ]
+    monkeypatch.setattr("report_store.results", lambda _: looks)
+    desk.run({})
+    one = said(exporting())["6.2.1"]
+    assert {(look["verdict"], look["run"]) for look in one["checks"]} == {
+        ("holds", 1), ("unmeasured", None),
+    }  # fmt: skip
+    assert one["state"] == "unmeasured"
 
 
 @pytest.mark.parametrize(
