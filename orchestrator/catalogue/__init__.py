@@ -18,7 +18,7 @@ from orchestrator.catalogue.load import (
     measure_of,
     tag_of,
 )
-from orchestrator.catalogue.state import measure_state
+from orchestrator.catalogue.state import measure_state, state_where
 
 __all__ = [
     "Catalogue",
@@ -38,5 +38,6 @@ __all__ = [
     "measure_of",
     "measure_state",
     "role_measures",
+    "state_where",
     "tag_of",
 ]

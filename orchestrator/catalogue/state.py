@@ -12,8 +12,13 @@ def measure_state(number: str, verdicts: Sequence[Verdict]) -> MeasureState:
 
     What its checks cannot see may be broken: that is silence, and silence outweighs success.
     """
+    return state_where(verdicts, unproven=number in _unproven())
+
+
+def state_where(verdicts: Sequence[Verdict], *, unproven: bool) -> MeasureState:
+    """The same of a measure of which that is known otherwise than by today's catalogue."""
     state = state_of(verdicts)
-    return MeasureState.UNMEASURED if state in _GOOD and number in _unproven() else state
+    return MeasureState.UNMEASURED if state in _GOOD and unproven else state
 
 
 _GOOD = (MeasureState.KEPT, MeasureState.WAIVED)

@@ -126,7 +126,7 @@ def oscal_command(
     Three files: the measures (catalog.json), what keeps and what proves them
     (component-definition.json), and each verdict with what was seen (assessment-results.json). They
     say what the report of the same edition does; no host is asked. A signed bundle of `evidence
-    export` holds the internal ones as well. The files' paths go to stdout.
+    export` holds internal ones too, of what its own records show. The files' paths go to stdout.
     """
     from orchestrator.environment import load_environment
     from orchestrator.oscal import write_documents

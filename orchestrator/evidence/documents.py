@@ -12,7 +12,7 @@ from orchestrator.measures import view_measures
 from orchestrator.oscal import Source, documents, material_of
 from orchestrator.paths import project_root
 from orchestrator.report import Edition
-from orchestrator.report.standing import is_whole
+from orchestrator.report.standing import Standing, is_whole
 from orchestrator.verify import Verification
 
 
@@ -34,17 +34,27 @@ def junit_of(one: Examined) -> str:
     return junit_xml(Verification(checks, missing, strict=False))
 
 
+def standings_in(
+    environment: Environment, records: Sequence[Examined], as_of: AsOf
+) -> tuple[Standing, ...]:
+    """Where each measure stands by these records, at the moment for which they are to speak."""
+    views = view_measures(load_catalogue(), project_root(), environment.pas_document)
+    return standings_of(views, records, as_of, environment)
+
+
 def oscal_documents(
-    environment: Environment, records: Sequence[Examined], as_of: AsOf, ended: str
+    environment: Environment,
+    standings: tuple[Standing, ...],
+    records: Sequence[Examined],
+    as_of: AsOf,
+    ended: str,
 ) -> Mapping[str, bytes]:
-    """The OSCAL documents of these records, by name; internal, as everything beside them is.
+    """The OSCAL documents of these standings, by name; internal, as everything beside them is.
 
     `ended` is the moment that they bear where no check was looked at.
     """
-    views = view_measures(load_catalogue(), project_root(), environment.pas_document)
-    found = standings_of(views, records, as_of, environment.waivers)
     material = material_of(
-        environment, found, edition=Edition.INTERNAL, max_age=as_of.max_age, now=as_of.moment
+        environment, standings, edition=Edition.INTERNAL, max_age=as_of.max_age, now=as_of.moment
     )
     links = {one.link.run: one.link for one in records}
     source = Source(material, "fr", links, records=RECORDS_FROM_OSCAL, modified=ended)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import __version__
-from orchestrator.catalogue import load_catalogue
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError, refusal
 from orchestrator.evidence import archive, signature
@@ -27,7 +26,7 @@ from orchestrator.evidence.bundle import (
     sha256sums,
     sum_of,
 )
-from orchestrator.evidence.documents import junit_of, oscal_documents
+from orchestrator.evidence.documents import junit_of, oscal_documents, standings_in
 from orchestrator.evidence.examine import CHAIN, EXPORT, moment, superseded
 from orchestrator.evidence.measures import AsOf, measures_data
 from orchestrator.evidence.record import Examined, examined
@@ -202,9 +201,10 @@ def _staged(
                 yield put(f"junit/run-{link.run:06d}.xml", page.encode())
     yield put(CHAIN, "".join(f"{link.line}\n" for link in scope.links).encode())
     as_of = AsOf(moment(manifest.made), timedelta(days=manifest.max_age_days))
-    measures = measures_data(load_catalogue(), records, as_of)
-    yield put(MEASURES, f"{canonical(measures)}\n".encode())
-    for name, content in oscal_documents(environment, records, as_of, manifest.ended).items():
+    found = standings_in(environment, records, as_of)
+    yield put(MEASURES, f"{canonical(measures_data(found, records, as_of))}\n".encode())
+    oscal = oscal_documents(environment, found, records, as_of, manifest.ended)
+    for name, content in oscal.items():
         yield put(f"{OSCAL}{name}", content)
     yield put(MANIFEST, f"{canonical(manifest.as_data())}\n".encode())
     for name in _CARRIED:

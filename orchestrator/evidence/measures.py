@@ -5,14 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from orchestrator.catalogue import Catalogue
-from orchestrator.environment import Waiver
+from orchestrator.environment import Environment
 from orchestrator.evidence.examine import moment
 from orchestrator.evidence.record import Examined
 from orchestrator.measures import MeasureView
 from orchestrator.records import CheckResult, Run, RunStatus, Verdict, aged, state_of
-from orchestrator.report.standing import Look, Standing
-from orchestrator.verify import applies
+from orchestrator.report.standing import Look, Standing, counting, is_whole, never
 
 
 @dataclass(frozen=True)
@@ -65,62 +63,73 @@ def looks(records: Iterable[Examined], as_of: AsOf | None) -> list[Look]:
     return [look for said in last.values() for look in said]
 
 
-def states(records: Iterable[Examined], as_of: AsOf | None) -> dict[str, dict[str, Any]]:
-    """Each measure that a check of these runs proves: its state, by the last word of each check."""
+def checks_of(records: Iterable[Examined], as_of: AsOf | None) -> dict[str, list[dict[str, Any]]]:
+    """Of each measure that a check of these runs proves the looks, as `measures.json` has them."""
     found: dict[str, list[Look]] = {}
     for look in looks(records, as_of):
         for measure in look.check.measures:
             found.setdefault(measure, []).append(look)
     return {
-        measure: {
-            "state": str(state_of([look.check.verdict for look in found[measure]])),
-            "checks": [
-                _as_data(look, dated=as_of is not None)
-                for look in sorted(
-                    found[measure], key=lambda look: (look.check.host, look.check.check)
-                )
-            ],
-        }
-        for measure in sorted(found)
+        measure: _in_order(found[measure], dated=as_of is not None) for measure in sorted(found)
     }
 
 
 def measures_data(
-    catalogue: Catalogue, records: Iterable[Examined], as_of: AsOf
+    standings: Sequence[Standing], records: Iterable[Examined], as_of: AsOf
 ) -> list[dict[str, Any]]:
     """All measures of the catalogue: what no run of the bundle has proven is unmeasured.
 
     Those follow that a check was once marked with, and that the catalogue does not know.
     """
-    seen = states(records, as_of)
-    silent = {"state": str(state_of([])), "checks": []}
     known = [
         {
-            "measure": measure.number,
-            "title": measure.title,
-            "kind": str(measure.kind),
-            "owner": str(measure.owner),
-            **({"unproven": measure.unproven} if measure.unproven else {}),
-            **seen.get(measure.number, silent),
+            "measure": one.number,
+            "title": one.view.measure.title,
+            "kind": str(one.view.measure.kind),
+            "owner": str(one.view.measure.owner),
+            **({"unproven": one.view.measure.unproven} if one.view.measure.unproven else {}),
+            "state": str(one.state),
+            "checks": _in_order(one.looks, dated=True),
         }
-        for measure in catalogue
+        for one in standings
     ]
-    unknown = [number for number in seen if number not in catalogue]
-    return known + [{"measure": number, **seen[number]} for number in unknown]
+    numbers = {one.number for one in standings}
+    unknown = {n: seen for n, seen in checks_of(records, as_of).items() if n not in numbers}
+    return known + [
+        {
+            "measure": number,
+            "state": str(state_of([Verdict(one["verdict"]) for one in seen])),
+            "checks": seen,
+        }
+        for number, seen in unknown.items()
+    ]
 
 
 def standings_of(
     views: Sequence[MeasureView],
-    records: Iterable[Examined],
+    records: Sequence[Examined],
     as_of: AsOf,
-    waivers: Sequence[Waiver],
+    environment: Environment,
 ) -> tuple[Standing, ...]:
-    """The same as the report has it: of each measure what promises it, and what was seen."""
-    found = [replace(look, waiver=_waiver(look, waivers)) for look in looks(records, as_of)]
-    return tuple(
-        Standing(view, tuple(look for look in found if view.measure.number in look.check.measures))
-        for view in views
-    )
+    """The same as the report has it: of each measure what promises it, and what was seen.
+
+    What the environment declares and no run of the bundle has looked at is unmeasured, and a waiver
+    is one only while it holds.
+    """
+    day = as_of.moment.date()
+    found = [counting(look, environment.waivers, day) for look in looks(records, as_of)]
+    seen = {_place(look) for look in found}
+    whole = {check["host"] for one in records if is_whole(run_of(one)) for check in one.checks}
+    standings = []
+    for view in views:
+        own = [look for look in found if view.measure.number in look.check.measures]
+        silent = never(view, environment, {_place(look) for look in own}, ())
+        if own:  # one that was looked at and not marked with the measure yet is asked all the same
+            silent = [
+                look for look in silent if look.check.host not in whole or _place(look) in seen
+            ]
+        standings.append(Standing(view, (*own, *silent)))
+    return tuple(standings)
 
 
 def _counted(check: CheckResult, run: Run, as_of: AsOf | None) -> CheckResult:
@@ -128,6 +137,16 @@ def _counted(check: CheckResult, run: Run, as_of: AsOf | None) -> CheckResult:
         return check
     seen = moment(run.started)
     return replace(check, verdict=aged(check.verdict, seen, as_of.moment, as_of.max_age))
+
+
+def _place(look: Look) -> tuple[str, str]:
+    return look.check.host, look.check.check
+
+
+def _in_order(looks: Iterable[Look], *, dated: bool) -> list[dict[str, Any]]:
+    """Looks as JSON has them; one that nobody took is of no run."""
+    ordered = sorted(looks, key=lambda look: (look.check.host, look.check.check))
+    return [_as_data(look, dated=dated) for look in ordered]
 
 
 def _as_data(look: Look, *, dated: bool) -> dict[str, Any]:
@@ -143,12 +162,6 @@ def _as_data(look: Look, *, dated: bool) -> dict[str, Any]:
         if recorded.verdict is not check.verdict:
             found["recorded"] = str(recorded.verdict)
     return found
-
-
-def _waiver(look: Look, waivers: Sequence[Waiver]) -> Waiver | None:
-    if look.check.verdict is not Verdict.WAIVED:
-        return None
-    return next((waiver for waiver in waivers if applies(waiver, look.check)), None)
 
 
 def run_of(one: Examined) -> Run:

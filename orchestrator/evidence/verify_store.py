@@ -8,6 +8,7 @@ from orchestrator.evidence.finding import Finding, once
 from orchestrator.evidence.record import Examined, read_record
 from orchestrator.evidence.verified import Verified, still_holds
 from orchestrator.evidence.verify import kept_in, verify_bundle
+from orchestrator.inventory.take import COMMAND as INVENTORY
 from orchestrator.store import Store
 from orchestrator.store.chain import FIRST
 
@@ -34,6 +35,10 @@ def verify_store(
     place = {one.link.run: _of_store(one.link.run) for one in records}
     findings += run_findings(records, store.environment, place)
     findings = once(findings)
+    # A record has the digest alone; one that was changed itself is told of above.
+    for run, name, there in store.inventories.forged(INVENTORY):
+        what = "was changed in the store" if there else "was removed from the store"
+        findings.append(Finding(_of_store(run), f"the {name} {what}", None, run))
     chained = {link.run for link in links}
     # Where the highest number itself was forged, a few of the runs that it makes up are enough.
     highest = min(numbers.begun, max(numbers.present | chained, default=0) + _ENOUGH)

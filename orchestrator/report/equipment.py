@@ -16,7 +16,7 @@ def last_equipment(store: Store, environment: Environment) -> dict[str, Last | N
     for host in environment.hosts:
         try:
             found[host.name] = last_inventory(store, host.name)
-        except PasInfraError:  # `inventory` and `evidence verify` say who was at it
+        except PasInfraError:  # `inventory` and `evidence verify` tell of it
             found[host.name] = None
     return found
 

@@ -5,9 +5,9 @@ run has looked at, or none for too long, has measured nothing.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from orchestrator.catalogue import CheckReference, Kind, measure_state
@@ -145,28 +145,43 @@ def standings(
             for reference, host in asked
             for run, check in seen.get((host, name_of(reference)), ())
         ]
-        looks += [
-            _never(reference, host, view.measure.number)
-            for reference, host in asked
-            if (host, name_of(reference)) not in seen and (host not in whole or not looks)
-        ]
+        looks += never(view, environment, seen, whole if looks else ())
         found.append(Standing(view, tuple(looks)))
     return tuple(found)
 
 
+def never(
+    view: MeasureView,
+    environment: Environment,
+    seen: Container[tuple[str, str]],
+    whole: Container[str],
+) -> list[Look]:
+    """What nobody has looked at of a measure; `seen` are hosts and the names of checks.
+
+    Of a host of `whole`, what is not seen is not asked.
+    """
+    return [
+        _never(reference, host, view.measure.number)
+        for reference in view.checks
+        for host in _hosts_of(reference, environment)
+        if (host, name_of(reference)) not in seen and host not in whole
+    ]
+
+
+def counting(look: Look, waivers: Sequence[Waiver], day: date) -> Look:
+    """The same as it counts on a day: one that was waived has failed unless a waiver holds then."""
+    if look.check.verdict is not Verdict.WAIVED:
+        return look
+    in_force = (one for one in waivers if one.until >= day and applies(one, look.check))
+    waiver = next(in_force, None)
+    if waiver is None:  # it has ended since, or was taken back
+        return replace(look, check=replace(look.check, verdict=Verdict.FAILS))
+    return replace(look, waiver=waiver)
+
+
 def unseen(views: Sequence[MeasureView], environment: Environment) -> tuple[Standing, ...]:
     """Where each measure stands when nothing was ever recorded, or none of it can be read."""
-    return tuple(
-        Standing(
-            view,
-            tuple(
-                _never(each, host, view.measure.number)
-                for each in view.checks
-                for host in _hosts_of(each, environment)
-            ),
-        )
-        for view in views
-    )
+    return tuple(Standing(view, tuple(never(view, environment, (), ()))) for view in views)
 
 
 def objects(environment: Environment) -> set[str]:
@@ -221,10 +236,4 @@ def _counted(
     run: Run, check: CheckResult, waivers: Sequence[Waiver], max_age: timedelta, now: datetime
 ) -> Look:
     verdict = aged(check.verdict, datetime.fromisoformat(run.started), now, max_age)
-    if verdict is not Verdict.WAIVED:
-        return Look(replace(check, verdict=verdict), check, run)
-    in_force = (one for one in waivers if one.until >= now.date() and applies(one, check))
-    waiver = next(in_force, None)
-    if waiver is None:  # it has ended since, or was taken back
-        return Look(replace(check, verdict=Verdict.FAILS), check, run)
-    return Look(check, check, run, waiver)
+    return counting(Look(replace(check, verdict=verdict), check, run), waivers, now.date())

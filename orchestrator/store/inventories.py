@@ -63,3 +63,23 @@ class Inventories(Tables):
             )
         content = json.loads(row["content"])
         return Kept(host, row["run_id"], row["started"], row["digest"], content)
+
+    def forged(self, command: str) -> list[tuple[int, str, bool]]:
+        """Of the runs of `command` the inputs of which the content is not what was recorded.
+
+        The run, the name of the input, and whether there is any content at all.
+        """
+        sound = {
+            row["digest"]: sha256_of(row["content"]) == row["digest"]
+            for row in self._select("SELECT digest, content FROM inventories")
+        }
+        rows = self._select(
+            "SELECT run_id, name, digest FROM inputs JOIN runs ON runs.id = run_id"
+            " WHERE command = ? ORDER BY run_id, name",
+            command,
+        )
+        return [
+            (row["run_id"], row["name"], row["digest"] in sound)
+            for row in rows
+            if not sound.get(row["digest"], False)
+        ]

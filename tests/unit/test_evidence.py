@@ -282,6 +282,8 @@ def test_a_bundle_of_before_looks_had_an_age_is_no_forgery(
         del forger.files[name]
     manifest, measures = (json.loads(forger.files[f"{n}.json"]) for n in ("manifest", "measures"))
     del manifest["max_age_days"]
+    for measure in measures:  # what nobody has looked at was not in them either
+        measure["checks"] = [seen for seen in measure["checks"] if seen["run"] is not None]
     for seen in (seen for measure in measures for seen in measure["checks"]):
         del seen["at"]
     forger.put("manifest.json", [canonical(manifest)]).put("measures.json", [canonical(measures)])

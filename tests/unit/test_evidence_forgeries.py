@@ -18,6 +18,8 @@ from evidence_forger import (
     AGES,
     Forger,
     allow,
+    begin,
+    end,
     line_of,
     make_key,
     record_some,
@@ -742,6 +744,40 @@ def test_an_export_of_a_forged_store_shows_it(world: World, tmp_path: Path, forg
     with Store.open(copy.store_directory, "lab") as store:
         last = store.runs(1)[0]
     assert (last.command, str(last.status)) == ("evidence export", "findings")
+
+
+INVENTORIES = {
+    "as it is": ("", []),
+    "changed": (
+        "UPDATE inventories SET content = replace(content, 'sda', 'sdb')",
+        ["record of run 1: run 1: the inventory of rbx7 was changed in the store",
+         "record of run 2: run 2: the inventory of rbx7 was changed in the store"],
+    ),
+    "one of two removed": (
+        "DELETE FROM inventories WHERE content LIKE '%new%'",
+        ["record of run 2: run 2: the inventory of sysfab was removed from the store"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("forgery", INVENTORIES)
+def test_an_inventory_of_which_a_record_has_the_digest_is_looked_at_too(
+    tmp_path: Path, forgery: str
+) -> None:
+    script, expected = INVENTORIES[forgery]
+    environment = small_environment(tmp_path)
+    with Store.open(environment.store_directory, "lab") as store:
+        for minutes in (0, 10):
+            run = begin(store, "inventory", minutes)
+            contents = [{"disk": "sda"}, {"disk": "new" if minutes else "old"}]
+            digests = store.inventories.keep(contents)
+            names = ("inventory of rbx7", "inventory of sysfab")
+            store.drift.set_inputs(run, dict(zip(names, digests, strict=True)))
+            end(store, run, minutes + 5)
+        with closing(sqlite3.connect(store.path)) as other:
+            other.executescript(script)
+        found = verify_store(store, None, None, now()).findings
+    assert [str(finding) for finding in found] == expected
 
 
 def test_where_the_last_bundle_ended_is_not_guessed(world: World, tmp_path: Path) -> None:
