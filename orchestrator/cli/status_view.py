@@ -53,7 +53,7 @@ def screen(status: "Status", page: Page) -> list[str]:
         *(_subject(one, page) for one in status.subjects),
         "",
         *_hosts(status, page),
-        "",
+        # No empty line here: three hosts are to fit on 24 lines, and the heading is bold.
         *_chapters(status.chapters, page),
     ]
 

@@ -38,7 +38,8 @@ _HOSTS = click.option(
     type=click.Choice(["unimportant", "low", "medium", "high"]),
     default="low",
     show_default=True,
-    help="Leave out what is less grave; a severity that nobody assigned yet is always shown.",
+    help="Leave out what is less grave; a severity that nobody assigned yet is always shown. "
+    "Above low, the run says nothing of the rest: `status` and `verify` keep to the one before.",
 )
 @json_option
 @click.pass_context

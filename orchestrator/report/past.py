@@ -9,6 +9,7 @@ from orchestrator.environment import Environment
 from orchestrator.records import MeasureState, Run, RunStatus
 from orchestrator.report.standing import EVERY, Standing, is_whole
 from orchestrator.store import Store, hosts_seen, verdicts_of
+from orchestrator.vulnerabilities.watch import shows_all
 
 COMMAND = "report"
 # What is shown of the service's operation: the last run of each of these commands.
@@ -118,8 +119,10 @@ def operations(store: Store, environment: Environment) -> dict[str, Run | None]:
 
 def _not_narrowed(run: Run, hosts: set[str]) -> bool:
     asked = run.options.get("hosts")
-    return not (run.options.get("roles") or run.options.get("measures")) and (
-        not isinstance(asked, list) or hosts <= set(asked)
+    return (
+        not (run.options.get("roles") or run.options.get("measures"))
+        and (not isinstance(asked, list) or hosts <= set(asked))
+        and shows_all(run)
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from orchestrator.catalogue import Catalogue, load_catalogue
 from orchestrator.environment import Environment
-from orchestrator.errors import PasInfraError, refusal
+from orchestrator.errors import ConfigurationInvalid, PasInfraError, refusal
 from orchestrator.exit_codes import ExitCode
 from orchestrator.measures import view_checks
 from orchestrator.paths import project_root
@@ -62,8 +62,7 @@ def status_of(environment: Environment, *, max_age: timedelta, now: datetime) ->
     """The state of an environment; what a run looked at longer ago than `max_age` is not known.
 
     No host is asked and nothing is made, not even a store. What cannot be read is a subject of
-    which nothing is known, and hides no other. Raises ConfigurationInvalid when a register
-    has become invalid since the environment was loaded.
+    which nothing is known, and hides no other.
     """
     store = _store_of(environment)
     with store if isinstance(store, Store) else nullcontext():
@@ -78,7 +77,8 @@ def status_of(environment: Environment, *, max_age: timedelta, now: datetime) ->
             _subject("restore tests", "pas-infra backup test", recorded.restore_tests, material),
             _subject("certificates", "pas-infra certs", kept.certificates, material),
             _subject("vulnerabilities", "pas-infra vulns", recorded.vulnerabilities, material),
-            *kept.registers(material),
+            _subject("inventory", "pas-infra inventory", recorded.inventory, material),
+            *_registers(material),
             kept.waivers(material),
             _subject("offboardings", "pas-infra client list", kept.offboardings, material),
         ]
@@ -116,7 +116,19 @@ def _subject(
         return Subject(name, (_why(error, next_step, material),))
 
 
+def _registers(material: Material) -> tuple[Subject, ...]:
+    """The two subjects that the registers are read once for."""
+    try:
+        return kept.registers(material)
+    except _FAULTS as error:
+        why = _why(error, "pas-infra register check", material)
+        return Subject("registers", (why,)), Subject("access reviews", (why,))
+
+
 def _why(error: Exception, next_step: str, material: Material) -> Point:
+    if isinstance(error, ConfigurationInvalid):
+        first = error.problems[0]
+        return Point(Level.UNKNOWN, f"{first.where}: {first.what}", next_step=next_step)
     if isinstance(error, OSError) and error.filename:
         what = f"{refusal(error).what}: {error.filename}"
         return Point(Level.UNKNOWN, what, next_step=next_step)

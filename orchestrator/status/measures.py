@@ -81,18 +81,21 @@ def _broken(found: Sequence[Standing]) -> Iterator[Point]:
 
 def _silent(found: Sequence[Standing], *, lab: bool) -> Iterator[Point]:
     numbers: dict[Silence, list[str]] = {}
+    # What is said of a measure only when nothing else can be, the mildest at the end: a lab is not
+    # to blame for its kernel, and nobody can end by a look what no check looks at.
+    mild = (Silence.DECLARED, Silence.KERNEL) if lab else (Silence.KERNEL, Silence.DECLARED)
     for one in found:
         if one.state is MeasureState.UNMEASURED:
-            # What a full kernel alone could show is the last thing to say of a measure.
-            why = min(one.silences, key=lambda silence: silence is Silence.KERNEL)
+            why = min(one.silences, key=lambda silence: (silence in mild, silence is mild[-1]))
             numbers.setdefault(why, []).append(one.number)
     for why, silent in numbers.items():
-        harmless = lab and why is Silence.KERNEL
-        next_step = (
-            "pas-infra measures --uncovered" if why in _WITHOUT_CHECK else "pas-infra verify"
-        )
-        yield Point(
-            Level.OK if harmless else Level.UNKNOWN,
-            f"{len(silent)} unmeasured ({why}): {named(silent)}",
-            next_step="" if harmless else next_step,
-        )
+        level, next_step = Level.UNKNOWN, "pas-infra verify"
+        if lab and why is Silence.KERNEL:
+            level, next_step = Level.OK, ""
+        elif why is Silence.DECLARED:
+            # Known to be so until somebody writes the check: it must not hide what is new.
+            level, next_step = Level.ATTENTION, f"pas-infra measures {silent[0]}"
+        elif why in _WITHOUT_CHECK:
+            next_step = "pas-infra measures --uncovered"
+        what = f"{len(silent)} unmeasured ({why}): {named(silent)}"
+        yield Point(level, what, next_step=next_step)

@@ -1,12 +1,13 @@
-"""The subjects that runs have left in the store: drift, restore tests, vulnerabilities."""
+"""The subjects that runs have left in the store: drift, restore tests, what is open or there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from orchestrator.backup.repositories import declared_repositories
 from orchestrator.backup.restore_test import last_tests
 from orchestrator.drift.finding import Severity
 from orchestrator.drift.memory import last_by_host, read_looks
+from orchestrator.inventory.take import COMMAND as INVENTORY
 from orchestrator.records import HostDrift, Run, RunStatus, Sighting
 from orchestrator.status.material import Material
 from orchestrator.status.subject import Level, Point, Subject, age, is_recent
@@ -96,6 +97,51 @@ def vulnerabilities(material: Material) -> Subject:
     recent = is_recent(_ended(last), material.now, environment.vulnerability_data.max_age)
     points = (found,) if recent else (stale, found)
     return Subject("vulnerabilities", (*points, *late), _ended(last))
+
+
+def inventory(material: Material) -> Subject:
+    """The last inventory of each host, however it ended: one that saw less says so."""
+    last, points = _last_inventories(material), list[Point]()
+    never = [host for host in material.hosts if host not in last]
+    if never:
+        what, about = "nobody has taken one", _about(never, material)
+        points.append(Point(Level.UNKNOWN, what, about, "pas-infra inventory"))
+    runs = {run.id: run for run in last.values()}
+    for run in runs.values():
+        about = _about([host for host in material.hosts if last.get(host) == run], material)
+        points += _inventory_of(run, about, material.now)
+    return Subject("inventory", tuple(points), _oldest(runs.values()))
+
+
+def _last_inventories(material: Material) -> Mapping[str, Run]:
+    """The newest that was to look at each host; of one that has not ended nothing is known yet."""
+    last: dict[str, Run] = {}
+    for run in material.opened().runs(_LOOKS, INVENTORY):
+        hosts = run.options.get("hosts")
+        if run.status is not RunStatus.RUNNING and isinstance(hosts, list):
+            last |= {host: run for host in hosts if host in material.hosts and host not in last}
+    return last
+
+
+def _inventory_of(run: Run, about: str, now: datetime) -> Iterator[Point]:
+    again, ago = "pas-infra inventory", age(_ended(run), now)
+    if not is_recent(_ended(run), now, NIGHTLY):
+        yield Point(Level.UNKNOWN, f"the last one is {ago} old", about, again)
+    if run.status is RunStatus.OK:
+        yield Point(Level.OK, f"{run.message} ({ago} ago)", about)
+        return
+    # How much there is comes first in its message, and leaves no room for what matters.
+    counts, _, matters = run.message.partition("; ")
+    said = f"{matters or counts} ({ago} ago)"
+    if run.status is RunStatus.FINDINGS:
+        yield Point(Level.ALARM, said, about, again)
+    else:
+        yield Point(Level.UNKNOWN, f"{run.status}: {said}", about, again)
+
+
+def _about(hosts: Sequence[str], material: Material) -> str:
+    """Some hosts by name; all of them are the whole."""
+    return "" if len(hosts) == len(material.hosts) else ", ".join(hosts)
 
 
 def _drift_of(

@@ -21,6 +21,7 @@ from orchestrator.vulnerabilities.installed import Source, installed_on
 from orchestrator.vulnerabilities.tracker import Advisory, read_advisories
 
 COMMAND = "vulns"
+LEAST = "low"  # severity of what has to be decided on
 _SEEN = "first_seen.json"
 
 Advisories = Mapping[str, tuple[Advisory, ...]]
@@ -121,7 +122,7 @@ def watch_and_record(
 
 
 def last_complete_watch(environment: Environment) -> Run | None:
-    """The last run that saw every host of the environment by data that was not too old."""
+    """The last run that saw all of every host of the environment by data that was not too old."""
     if not environment.store_directory.exists():
         return None
     with Store.open(environment.store_directory, environment.name) as store:
@@ -134,9 +135,14 @@ def last_complete(store: Store, environment: Environment) -> Run | None:
     for run in store.runs(100, COMMAND):
         hosts = run.options.get("hosts")
         whole = isinstance(hosts, list) and everything <= set(hosts)
-        if whole and run.status in (RunStatus.OK, RunStatus.FINDINGS):
+        if whole and shows_all(run) and run.status in (RunStatus.OK, RunStatus.FINDINGS):
             return run
     return None
+
+
+def shows_all(run: Run) -> bool:
+    """Whether a run left out nothing that has to be decided on: what is not shown is not judged."""
+    return reaches(LEAST, str(run.options.get("min_severity", LEAST)))
 
 
 def in_words(time: timedelta) -> str:

@@ -50,7 +50,9 @@ def make() -> None:
     with Store.open(environment.store_directory, environment.name) as store:
         record_nights(store, hosts, checks, rng)
         for night in range(NIGHTS, -1, -1):
-            record_drift(store, hosts, datetime.now(UTC) - timedelta(days=night, hours=4), rng)
+            then = datetime.now(UTC) - timedelta(days=night, hours=4)
+            record_inventory(store, hosts, then)
+            record_drift(store, hosts, then, rng)
         for month in range(12, -1, -1):
             record_operations(
                 environment, store, datetime.now(UTC) - timedelta(days=30 * month + 2)
@@ -80,6 +82,16 @@ def record_drift(store: "Store", hosts: list[str], now: datetime, rng: random.Ra
     ])  # fmt: skip
     store.drift.keep_sightings(run, found, looked_at=hosts, roles=(), now=now)
     store.finish(run, RunStatus.FINDINGS if found else RunStatus.OK, "", now)
+
+
+def record_inventory(store: "Store", hosts: list[str], now: datetime) -> None:
+    """An inventory that finds all as declared."""
+    from orchestrator.records import RunStatus
+
+    run = store.begin("inventory", who="nightly", control_node="admin", pid=1, commit="0" * 40,
+                      options={"hosts": hosts}, now=now)  # fmt: skip
+    message = f"{len(hosts)} hosts, 1236 packages, 0 programs of no package"
+    store.finish(run, RunStatus.OK, message, now)
 
 
 def record_operations(environment: "Environment", store: "Store", now: datetime) -> None:

@@ -32,6 +32,7 @@ SIGHTING = Sighting(
     eye="roles", severity=2, measures=(), seen="", role="ssh", checks=(), cause="unknown",
     because="",
 )  # fmt: skip
+INVENTORY = "3 hosts, 1200 packages, 0 programs of no package"
 
 
 @dataclass
@@ -158,4 +159,5 @@ def morning_of(directory: Path, patch: pytest.MonkeyPatch, *, well: bool = True)
         morning.test_restores()
         morning.see_certificates(CERTIFICATE)
         morning.run("vulns", message="0 open on 3 hosts, 0 decided on")
+        morning.run("inventory", message=INVENTORY)
     return morning

@@ -54,7 +54,7 @@ class Desk:
         *,
         days: float = 0,
         command: str = "verify",
-        **narrowed: Sequence[str],
+        **narrowed: Sequence[str] | str,
     ) -> int:
         """Record a run, `days` before NOW; `said` is by host and check."""
         started = NOW - timedelta(days=days, minutes=5)

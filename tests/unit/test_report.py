@@ -211,9 +211,12 @@ def test_a_look_at_a_part_says_nothing_of_the_rest(desk: Desk) -> None:
     whole = desk.run({}, days=1, command="drift")
     desk.run({}, command="drift", roles=["time"])
     desk.run({}, command="drift", hosts=["bastion"])
-    found = desk.gather().operations["drift"]
-    assert found is not None
-    assert found.id == whole
+    watched = desk.run({}, days=1, command="vulns", min_severity="low")
+    desk.run({}, command="vulns", min_severity="high")
+    found = desk.gather().operations
+    assert {name: run.id for name, run in found.items() if run} == {
+        "drift": whole, "vulns": watched
+    }  # fmt: skip
 
 
 def test_the_trend_has_a_gap_where_a_host_is_missing(desk: Desk) -> None:

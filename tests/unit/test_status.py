@@ -6,15 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from morning import CERTIFICATE, CHECKED, SIGHTING, Morning, morning_of
-from report_store import NOW, Said
+from morning import CERTIFICATE, CHECKED, INVENTORY, SIGHTING, Morning, morning_of
+from report_store import NOW, Said, everywhere
 from small_environment import write_small
 
 from orchestrator.backup.entries import directory_of
+from orchestrator.catalogue import Catalogue as Measures
+from orchestrator.catalogue import load_catalogue
 from orchestrator.environment import Waiver, load_environment
-from orchestrator.errors import ConfigurationInvalid
 from orchestrator.exit_codes import ExitCode
 from orchestrator.offboardings import CERTIFICATE as CERTIFIED
 from orchestrator.offboardings import Journal
@@ -25,9 +27,9 @@ from orchestrator.status.subject import age
 
 SUBJECTS = (
     "measures", "drift", "backups", "restore tests", "certificates", "vulnerabilities",
-    "registers", "access reviews", "waivers", "offboardings",
+    "inventory", "registers", "access reviews", "waivers", "offboardings",
 )  # fmt: skip
-RECORDED = ("measures", "drift", "restore tests", "vulnerabilities")
+RECORDED = ("measures", "drift", "restore tests", "vulnerabilities", "inventory")
 TODAY = NOW.date()
 CODES = {
     Level.OK: ExitCode.OK, Level.ATTENTION: ExitCode.FINDINGS, Level.ALARM: ExitCode.FINDINGS,
@@ -102,6 +104,15 @@ def forget(what: str) -> Change:
 
     return change
 
+
+def inventory(
+    status: RunStatus = RunStatus.OK, message: str = INVENTORY, hours: float = 1, **options: Any
+) -> Change:
+    return lambda m: m.run("inventory", status, message, hours=hours, **options)
+
+
+ROGUE = "not as declared: rbx7: interface eno2"
+ALONE = "1 host, 400 packages, 0 programs of no package"
 
 # What changes, of which subject, how much that matters, and what its line says.
 CHANGES: dict[str, tuple[Change, str, Level, str]] = {
@@ -235,6 +246,43 @@ CHANGES: dict[str, tuple[Change, str, Level, str]] = {
         lambda m: m.run("vulns", RunStatus.INCOMPLETE, "sysfab: no answer", hours=1),
         "vulnerabilities", Level.OK, "0 open on 3 hosts, 0 decided on (2 h ago)",
     ),
+    "vulnerabilities, grave ones only": (
+        after(
+            lambda m: m.run("vulns", RunStatus.FINDINGS, "4 open on 3 hosts, 0 decided on",
+                            hours=2, min_severity="low"),
+            lambda m: m.run("vulns", message="0 open on 3 hosts", hours=1, min_severity="high"),
+        ),
+        "vulnerabilities", Level.ATTENTION, "4 open on 3 hosts, 0 decided on (2 h ago)",
+    ),
+    "inventory, taken": (
+        inventory(), "inventory", Level.OK, f"{INVENTORY} (1 h ago)",
+    ),
+    "inventory, of what nobody has declared": (
+        inventory(RunStatus.FINDINGS, f"{INVENTORY}; {ROGUE}"), "inventory", Level.ALARM,
+        f"{ROGUE} (1 h ago)",
+    ),
+    "inventory, of which one host was looked at again": (
+        after(
+            inventory(RunStatus.FINDINGS, f"{INVENTORY}; {ROGUE}"),
+            inventory(message=ALONE, hosts=["sysfab"]),
+        ),
+        "inventory", Level.ALARM, f"rbx7, bastion: {ROGUE} (1 h ago)",
+    ),
+    "inventory, a host missing": (
+        inventory(RunStatus.INCOMPLETE, "2 hosts; sysfab: no answer"), "inventory",
+        Level.UNKNOWN, "incomplete: sysfab: no answer (1 h ago)",
+    ),
+    "inventory, broken off": (
+        inventory(RunStatus.INTERRUPTED, "Ctrl-C"), "inventory", Level.UNKNOWN,
+        "interrupted: Ctrl-C (1 h ago)",
+    ),
+    "inventory, of what nobody has declared, and with a host missing since": (
+        after(
+            inventory(RunStatus.FINDINGS, f"{INVENTORY}; {ROGUE}", hours=1.5),
+            inventory(RunStatus.INCOMPLETE, f"{INVENTORY}; {ROGUE}; sysfab: no answer"),
+        ),
+        "inventory", Level.UNKNOWN, f"incomplete: {ROGUE}; sysfab: no answer (1 h ago)",
+    ),
     "registers, a year later": (
         lambda m: m.declare(registers_as_of=date(2028, 6, 1)), "registers", Level.ATTENTION, "(+",
     ),
@@ -292,8 +340,8 @@ def test_a_journal_that_is_none_hides_nothing_else(
 
 LATER = {  # days: what is not known any more
     1: {"backups"},
-    2: {"backups", "drift", "vulnerabilities"},
-    9: {"backups", "drift", "measures", "certificates", "vulnerabilities"},
+    2: {"backups", "drift", "vulnerabilities", "inventory"},
+    9: {"backups", "drift", "measures", "certificates", "vulnerabilities", "inventory"},
 }
 
 
@@ -310,7 +358,9 @@ def test_nothing_is_known_where_the_clock_went_back(
 ) -> None:
     status = morning_of(tmp_path, monkeypatch).status(NOW - timedelta(days=2))
     unknown = {one.name for one in status.subjects if one.level is Level.UNKNOWN}
-    assert unknown >= {"drift", "measures", "certificates", "vulnerabilities"}
+    assert unknown >= {"drift", "measures", "certificates", "vulnerabilities", "inventory"}
+    # What people have entered since is of the future, too.
+    assert unknown >= {"registers", "access reviews"}
 
 
 def test_where_nothing_was_recorded_nothing_is_known_or_made(
@@ -363,16 +413,29 @@ def test_a_store_that_may_not_be_looked_for_is_unknown(
             assert (one.level, "Not a directory" in one.headline) == (Level.UNKNOWN, True), one
 
 
-def test_a_register_that_has_become_invalid_is_told_as_it_is_everywhere(
+def test_a_register_that_cannot_be_read_hides_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     directory = write_small(tmp_path / "small")
     environment = load_environment(directory)
     (directory / "registers").mkdir()
-    (directory / "registers/risks.yml").write_text("- {date: today}\n")
-    with pytest.raises(ConfigurationInvalid):
-        status_of(environment, max_age=timedelta(days=7), now=NOW)
+    file = directory / "registers/risks.yml"
+    file.write_text("- {date: today}\n")
+    status = status_of(environment, max_age=timedelta(days=7), now=NOW)
+    found = {one.name: one for one in status.subjects}
+    assert set(found) == set(SUBJECTS)
+    for name in ("registers", "access reviews"):
+        assert found[name].level is Level.UNKNOWN
+        assert f"{file}:1: " in found[name].headline
+        assert found[name].next_step == "pas-infra register check"
+    file.unlink()
+    file.mkdir()
+    status = status_of(environment, max_age=timedelta(days=7), now=NOW)
+    found = {one.name: one for one in status.subjects}
+    assert (found["registers"].level, str(file) in found["registers"].headline) == (
+        Level.UNKNOWN, True,
+    )  # fmt: skip
 
 
 def test_a_row_that_is_no_record_is_unknown(
@@ -417,6 +480,35 @@ def test_a_full_kernel_is_missing_in_a_lab_only(
     (measures,) = [one for one in status.subjects if one.name == "measures"]
     assert measures.headline == "2 unmeasured (needs a full kernel): 5.5.2, 6.2.1"
     assert measures.level is Level.UNKNOWN
+
+
+def test_what_no_look_can_prove_names_what_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run changes nothing of it, and the next that nobody has looked at still shows."""
+    morning = morning_of(tmp_path, monkeypatch)
+    every = load_catalogue()
+    held_back = tuple(
+        replace(each, unproven="Whence people log in.") if each.number == "5.4.1" else each
+        for each in every
+        if each.number in ("5.4.1", "5.5.2", "6.2.1")
+    )
+    monkeypatch.setattr(
+        "orchestrator.status.gather.load_catalogue", lambda: Measures(every.chapters, held_back)
+    )
+    monkeypatch.setattr("orchestrator.catalogue.state._unproven", lambda: frozenset({"5.4.1"}))
+    (measures,) = [one for one in morning.status().subjects if one.name == "measures"]
+    assert (measures.level, measures.next_step) == (Level.ATTENTION, "pas-infra measures 5.4.1")
+    assert measures.headline == "1 unmeasured (declared only): 5.4.1"
+    silent = (Verdict.UNMEASURED, "needs a full kernel: this host is a container")
+    morning.desk.run({**everywhere(), ("lab", "review"): silent})
+    morning.declare(kind="production")
+    (measures,) = [one for one in morning.status().subjects if one.name == "measures"]
+    assert measures.headline == "1 unmeasured (needs a full kernel): 5.4.1"
+    assert (measures.level, measures.next_step) == (Level.UNKNOWN, "pas-infra verify")
+    morning.verify(sysfab=Verdict.UNMEASURED)
+    (measures,) = [one for one in morning.status().subjects if one.name == "measures"]
+    assert (measures.level, measures.next_step) == (Level.UNKNOWN, "pas-infra verify")
 
 
 def test_of_what_nothing_is_said_nothing_is_known() -> None:

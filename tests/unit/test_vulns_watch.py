@@ -287,3 +287,15 @@ def test_a_watch_of_some_hosts_or_of_long_ago_is_not_enough(lab: Path, tmp_path:
     watch_and_record(environment, select(environment, limit=["rbx7"]), data=file, least="low",
                      now=datetime.now(UTC))  # fmt: skip
     assert checked(lab)[LOOKED][0] == "fails"
+
+
+def test_a_watch_that_left_something_out_is_no_look_at_everything(
+    lab: Path, tmp_path: Path
+) -> None:
+    """What an emergency makes people type: it shows less, and so is never the good news."""
+    file = data(tmp_path, urgency="medium")
+    assert looked(lab, file, least="high").exit_code is ExitCode.OK
+    assert (checked(lab)[LOOKED][0], checked(lab)[DECIDED][0]) == ("fails", "unmeasured")
+    assert looked(lab, file).exit_code is ExitCode.FINDINGS
+    looked(lab, file, least="high")
+    assert checked(lab)[DECIDED][0] == "fails"
