@@ -13,6 +13,9 @@ from orchestrator.drift.collector.host.packages import automatic_packages, insta
 from orchestrator.drift.collector.host.storage import mounted
 
 _TOPS = ("/opt", "/srv", "/usr")
+# Data of clients, and archives of it: their files' names are not ours to keep, and there is no end
+# to them. Volumes are mounted below the first; the others are role backup_target's.
+_DATA = ("/srv/clients", "/srv/backup", "/srv/backup-kept")
 _LIBRARY = re.compile(r".*\.so(?:\.[\w.]+)?")
 _MOST_PROGRAMS = 20_000  # more is no software that somebody put there, but data
 _NO_ARCHIVE = "no archive"
@@ -69,7 +72,7 @@ def origins() -> dict[str, str]:
 def programs() -> list[dict[str, object]]:
     """Executable files and shared libraries of no package, where programs lie.
 
-    Not on file systems where the kernel starts none, nor on another host's.
+    Not among clients' data, on file systems where the kernel starts none, nor on another host's.
     """
     owner = packaged().owner
     found: dict[str, str] = {}
@@ -88,13 +91,15 @@ def _files() -> Iterator[tuple[str, os.stat_result]]:
     inside = [p for p in places if any(p.startswith(f"{top}/") for top in _TOPS)]
     for place in (*_TOPS, *inside):
         mount = places.get(place)
+        if f"{place}/".startswith(tuple(f"{one}/" for one in _DATA)):
+            continue
         if mount and (mount.kind in NO_FILES or "noexec" in mount.options):
             continue
         try:
             device = Path(place).stat().st_dev
         except OSError:  # not every host has one
             continue
-        yield from below(place, device)
+        yield from below(place, device, _DATA)
 
 
 def _archive(origin: str, label: str) -> str:
