@@ -3,6 +3,7 @@
 A field that is added later needs a default: what was kept before does not have it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from types import UnionType
@@ -16,6 +17,9 @@ T = TypeVar("T")
 NO_ARCHIVE = "no archive"
 UNKNOWN_ARCHIVE = "unknown"
 ANOTHER_VERSION = ", another version"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}|unreadable")
+_MOST = 2**63  # more is no count and no size, and cannot be reckoned with as a float
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,10 @@ class Program:
     path: str
     sha256: str
 
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"no SHA-256: {self.sha256[:80]!r}")
+
 
 @dataclass(frozen=True)
 class Equipment:
@@ -175,7 +183,9 @@ def _read(kind: Any, data: Any) -> Any:
         return {printable(str(key)): _read(str, value) for key, value in data.items()}
     if kind is str and isinstance(data, str):
         return printable(data)
-    if kind in (bool, int) and type(data) is kind:
+    if kind is bool and type(data) is bool:
+        return data
+    if kind is int and type(data) is int and 0 <= data < _MOST:
         return data
     if is_dataclass(kind) and isinstance(data, dict):
         return _built(kind, data)

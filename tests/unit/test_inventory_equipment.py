@@ -265,7 +265,12 @@ def test_an_answer_and_what_is_declared_make_a_host() -> None:
         answer(machine={"container": 1, "virtualization": ""}),
         answer(machine={"container": False, "virtualization": "", "processors": True}),
         answer(programs=[{"path": "/x", "sha256": None}]),
-        answer(programs=[{"path": "/x", "sha256": "", "more": ""}]),
+        answer(programs=[{"path": "/x", "sha256": "0" * 64, "more": ""}]),
+        *(
+            answer(programs=[{"path": "/x", "sha256": digest}])
+            for digest in ("", "[/foo]", "0" * 63, "A" * 64, "0" * 64 + "\n")
+        ),
+        *(answer(disks=[asdict(DISK) | {"bytes": size}]) for size in (10**400, 2**63, -1)),
         answer(packages="none"),
         answer(nonsense={}),
         {**answer(), "blind": {"disks": 7}},
@@ -277,7 +282,7 @@ def test_nonsense_is_no_answer(said: dict[str, Any]) -> None:
 
 
 def test_nothing_that_a_host_says_speaks_to_the_terminal() -> None:
-    said = answer(programs=[{"path": "/usr/\x1b[2J", "sha256": "\x07"}])
+    said = answer(programs=[{"path": "/usr/\x1b[2J", "sha256": "unreadable"}])
     said["blind"] = {"di\x1b": "\x1b"}
     assert "\\u001b" not in json.dumps(asdict(read_answer(ENVIRONMENT.host("rbx7"), said)))
 
