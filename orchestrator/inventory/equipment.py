@@ -4,7 +4,8 @@ A field that is added later needs a default: what was kept before does not have 
 """
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -163,6 +164,21 @@ class Equipment:
         for package in self.packages:
             counted[package.origin] = counted.get(package.origin, 0) + 1
         return dict(sorted(counted.items(), key=lambda one: (-one[1], one[0])))
+
+
+def numbered(things: Iterable[T], identity: str) -> dict[str, T]:
+    """Things by what identifies them; a further one of the same is `S64 (2)`, and not left out."""
+    found: dict[str, T] = {}
+    seen: Counter[str] = Counter()
+    for one in things:
+        known = getattr(one, identity)
+        seen[known] += 1
+        name = known if seen[known] == 1 else f"{known} ({seen[known]})"
+        while name in found:
+            seen[known] += 1
+            name = f"{known} ({seen[known]})"
+        found[name] = one
+    return found
 
 
 def read_as(kind: type[T], data: Any) -> T:

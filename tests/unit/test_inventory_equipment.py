@@ -92,6 +92,9 @@ UNKNOWN: dict[str, tuple[Equipment, Declared, list[str]]] = {
     "another disk in its place": (
         host(disks=(STICK,)), DECLARED, ["unmanaged disk USB1", "missing disk S64"]
     ),
+    "a second one of the serial number": (
+        host(disks=(DISK, replace(STICK, serial="S64"))), DECLARED, ["unmanaged disk S64"]
+    ),
     "by size": (host(), Declared(ADDRESSES, frozenset(), (512,)), []),
     "a second one of a size": (
         host(disks=(DISK, replace(DISK, serial="S65"))),
@@ -195,6 +198,14 @@ DIFFERENCES: dict[str, tuple[Equipment | None, Equipment, list[str]]] = {
         host(), host(disks=(replace(DISK, serial="S65"),)), ["gone disk S64", "new disk S65"]
     ),
     "another letter": (host(), host(disks=(replace(DISK, name="nvme1n1"),)), []),
+    "a second one of the serial number": (
+        host(), host(disks=(DISK, replace(STICK, serial="S64", wwn="eui.2"))),
+        ["new disk S64 (2)"],
+    ),
+    "two of a serial number in other letters": (
+        host(disks=(DISK, replace(STICK, serial="S64"))),
+        host(disks=(replace(STICK, serial="S64", name="sda"), replace(DISK, name="sdb"))), [],
+    ),
     "firmware": (
         host(), host(disks=(replace(DISK, firmware="GXA8"),)), ["changed disk S64"]
     ),
@@ -273,6 +284,10 @@ def test_an_answer_and_what_is_declared_make_a_host() -> None:
         *(answer(disks=[asdict(DISK) | {"bytes": size}]) for size in (10**400, 2**63, -1)),
         answer(packages="none"),
         answer(nonsense={}),
+        *(
+            {**answer(), "parts": answer()["parts"] | {part: None}}
+            for part in ("system", "machine")
+        ),
         {**answer(), "blind": {"disks": 7}},
     ],
 )

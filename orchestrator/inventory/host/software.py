@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.drift.collector.host.commands import CannotSay, output
 from orchestrator.drift.collector.host.dpkg import packaged
-from orchestrator.drift.collector.host.files import MADE, NO_FILES, below, digest_of
+from orchestrator.drift.collector.host.files import NO_FILES, below, digest_of
 from orchestrator.drift.collector.host.packages import automatic_packages, installed_packages
 from orchestrator.drift.collector.host.storage import mounted
 
@@ -77,7 +77,7 @@ def programs() -> list[dict[str, object]]:
     owner = packaged().owner
     found: dict[str, str] = {}
     for path, status in _files():
-        if not stat.S_ISREG(status.st_mode) or path in owner or MADE.fullmatch(path):
+        if not stat.S_ISREG(status.st_mode) or path in owner:
             continue
         if status.st_mode & 0o111 or _LIBRARY.fullmatch(path):
             found[path] = digest_of(path, "sha256")
