@@ -23,7 +23,8 @@ def show(inventory: "Inventory", to: "Console") -> None:
         _show_hosts(inventory.hosts, to)
     for host in inventory.hosts:
         for one in host.programs[:_PROGRAMS_SHOWN]:
-            to.print(f"{host.host} of no package: {escape(one.path)} [dim]{one.sha256}[/]")
+            digest = escape(one.sha256)
+            to.print(f"{host.host} of no package: {escape(one.path)} [dim]{digest}[/]")
         if (left := len(host.programs) - _PROGRAMS_SHOWN) > 0:
             to.print(f"{host.host} of no package: {left} more (--json names them)")
     _show_differences(inventory, to)

@@ -43,7 +43,9 @@ def read_answer(host: Host, answer: Mapping[str, Any]) -> Equipment:
     parts, blind = answer.get("parts"), answer.get("blind")
     if not isinstance(parts, dict) or not isinstance(blind, dict) or not {*parts, *blind}:
         raise ValueError(f"not what a host says of itself: {printable(str(answer))[:100]}")
-    unsaid = {"system", "machine", "interfaces", "disks", "packages", "programs"} - {*parts, *blind}
+    # A system or machine that is null says nothing: it would be compared with nothing.
+    told = {name for name, part in parts.items() if part is not None}
+    unsaid = {"system", "machine", "interfaces", "disks", "packages", "programs"} - {*told, *blind}
     if unsaid:
         raise ValueError(f"it says nothing of: {', '.join(sorted(unsaid))}")
     return read_as(Equipment, {**parts, "blind": blind, **declared(host)})

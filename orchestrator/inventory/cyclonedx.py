@@ -16,6 +16,7 @@ from orchestrator.inventory.equipment import (
     Interface,
     Package,
     Program,
+    numbered,
 )
 from orchestrator.inventory.take import Inventory
 
@@ -87,7 +88,7 @@ def _components(host: Equipment) -> Iterator[Component]:
             "properties": _properties(kind="firmware"),
         }
     yield from (_interface(host, one) for one in host.interfaces)
-    yield from (_disk(host, one) for one in host.disks)
+    yield from (_disk(host, name, one) for name, one in numbered(host.disks, "identity").items())
     yield from (_package(one, release) for one in host.packages)
     yield from (_program(host, one) for one in host.programs)
 
@@ -137,10 +138,10 @@ def _interface(host: Equipment, one: Interface) -> Component:
     }
 
 
-def _disk(host: Equipment, one: Disk) -> Component:
+def _disk(host: Equipment, name: str, one: Disk) -> Component:
     return {
         "type": "device",
-        "bom-ref": _part(host, "disk", one.identity),
+        "bom-ref": _part(host, "disk", name),
         "name": one.model or f"{host.host} {one.name}",
         "properties": _properties(
             kind="disk", serial=one.serial, wwn=one.wwn, bytes=str(one.bytes),

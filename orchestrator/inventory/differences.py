@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.inventory.equipment import Equipment
+from orchestrator.inventory.equipment import Equipment, numbered
 from orchestrator.vulnerabilities.versions import version_key
 
 # What a start, an unplugged cable or the day changes, and nobody exchanged.
@@ -55,7 +55,10 @@ def _many(
     if part in now.blind or part in before.blind:
         return
     old, new = (
-        {getattr(one, identity): _about(one) for one in getattr(each, part)}
+        {
+            name: asdict(one)
+            for name, one in numbered(sorted(getattr(each, part), key=_lasting), identity).items()
+        }
         for each in (before, now)
     )
     for name in sorted(old.keys() | new.keys()):
@@ -99,6 +102,11 @@ def _one(
     if other:
         was, is_now = ({key: each.get(key) for key in other} for each in (before, now))
         yield Difference(host, Change.CHANGED, kind, name, _said(was), _said(is_now))
+
+
+def _lasting(one: Any) -> list[Any]:
+    """What orders things that are named alike: the same whatever letter a disk has today."""
+    return [value for key, value in asdict(one).items() if key not in _LIVING]
 
 
 def _about(one: Any) -> dict[str, Any] | None:

@@ -3,7 +3,9 @@
 A field that is added later needs a default: what was kept before does not have it.
 """
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -16,6 +18,9 @@ T = TypeVar("T")
 NO_ARCHIVE = "no archive"
 UNKNOWN_ARCHIVE = "unknown"
 ANOTHER_VERSION = ", another version"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}|unreadable")
+_MOST = 2**63  # more is no count and no size, and cannot be reckoned with as a float
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,10 @@ class Program:
     path: str
     sha256: str
 
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"no SHA-256: {self.sha256[:80]!r}")
+
 
 @dataclass(frozen=True)
 class Equipment:
@@ -157,6 +166,21 @@ class Equipment:
         return dict(sorted(counted.items(), key=lambda one: (-one[1], one[0])))
 
 
+def numbered(things: Iterable[T], identity: str) -> dict[str, T]:
+    """Things by what identifies them; a further one of the same is `S64 (2)`, and not left out."""
+    found: dict[str, T] = {}
+    seen: Counter[str] = Counter()
+    for one in things:
+        known = getattr(one, identity)
+        seen[known] += 1
+        name = known if seen[known] == 1 else f"{known} ({seen[known]})"
+        while name in found:
+            seen[known] += 1
+            name = f"{known} ({seen[known]})"
+        found[name] = one
+    return found
+
+
 def read_as(kind: type[T], data: Any) -> T:
     """Data of JSON as one of the above; raises ValueError for anything else.
 
@@ -175,7 +199,9 @@ def _read(kind: Any, data: Any) -> Any:
         return {printable(str(key)): _read(str, value) for key, value in data.items()}
     if kind is str and isinstance(data, str):
         return printable(data)
-    if kind in (bool, int) and type(data) is kind:
+    if kind is bool and type(data) is bool:
+        return data
+    if kind is int and type(data) is int and 0 <= data < _MOST:
         return data
     if is_dataclass(kind) and isinstance(data, dict):
         return _built(kind, data)

@@ -128,16 +128,23 @@ def _disks(there: Equipment, declared: Declared) -> Iterator[Finding]:
     serials = declared.serials or frozenset()
     if declared.all_or_none and not serials & {disk.serial for disk in there.disks}:
         return
-    others = [disk for disk in there.disks if disk.serial not in serials]
+    named, others = set[str](), list[Disk]()
+    for disk in there.disks:
+        if disk.serial in serials - named:
+            named.add(disk.serial)
+        else:  # a second one of a serial number is another disk
+            others.append(disk)
     left = Counter(declared.sizes_gb)
     for disk in others:
         size = next((gb for gb in left if left[gb] and _sold_as(disk, gb)), None)
         if size is None:
             why = f"{disk.model or 'no model'}, {disk.bytes // _GB} GB: nothing declares it"
+            if disk.serial in named:
+                why = f"{why}, and another disk has its serial number"
             yield _finding(there.host, FindingKind.UNMANAGED, "disk", disk.identity, why)
         else:
             left[size] -= 1
-    for serial in sorted(serials - {disk.serial for disk in there.disks}):
+    for serial in sorted(serials - named):
         why = "it is declared by its serial number, and not there"
         yield _finding(there.host, FindingKind.MISSING, "disk", serial, why)
     for size in sorted(left.elements()):

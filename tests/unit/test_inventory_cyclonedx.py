@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from inventory_of import OPENSSL, OWN, SYSTEM, TREE, host
+from inventory_of import DISK, OPENSSL, OWN, SYSTEM, TREE, host
 from packageurl import PackageURL
 
 from orchestrator.inventory.cyclonedx import as_cyclonedx, package_url
@@ -93,6 +93,13 @@ def test_a_host_is_a_device_with_its_parts() -> None:
     assert "mac=02:00:00:00:00:01" in said(found["host:rbx7:interface:eth0"])
     assert found["host:rbx7:firmware"]["version"] == "03/12/2025"
     assert found["host:rbx7:system"]["type"] == "operating-system"
+
+
+def test_two_disks_of_a_serial_number_are_two() -> None:
+    twice = host(disks=(DISK, replace(DISK, name="sdb", model="another")))
+    names = {one["name"] for ref, one in components(twice).items() if ":disk:" in ref}
+    assert names == {DISK.model, "another"}
+    assert faults(document(twice)) is None
 
 
 def test_a_program_has_its_hash_where_it_could_be_read() -> None:

@@ -92,6 +92,9 @@ UNKNOWN: dict[str, tuple[Equipment, Declared, list[str]]] = {
     "another disk in its place": (
         host(disks=(STICK,)), DECLARED, ["unmanaged disk USB1", "missing disk S64"]
     ),
+    "a second one of the serial number": (
+        host(disks=(DISK, replace(STICK, serial="S64"))), DECLARED, ["unmanaged disk S64"]
+    ),
     "by size": (host(), Declared(ADDRESSES, frozenset(), (512,)), []),
     "a second one of a size": (
         host(disks=(DISK, replace(DISK, serial="S65"))),
@@ -195,6 +198,14 @@ DIFFERENCES: dict[str, tuple[Equipment | None, Equipment, list[str]]] = {
         host(), host(disks=(replace(DISK, serial="S65"),)), ["gone disk S64", "new disk S65"]
     ),
     "another letter": (host(), host(disks=(replace(DISK, name="nvme1n1"),)), []),
+    "a second one of the serial number": (
+        host(), host(disks=(DISK, replace(STICK, serial="S64", wwn="eui.2"))),
+        ["new disk S64 (2)"],
+    ),
+    "two of a serial number in other letters": (
+        host(disks=(DISK, replace(STICK, serial="S64"))),
+        host(disks=(replace(STICK, serial="S64", name="sda"), replace(DISK, name="sdb"))), [],
+    ),
     "firmware": (
         host(), host(disks=(replace(DISK, firmware="GXA8"),)), ["changed disk S64"]
     ),
@@ -265,9 +276,18 @@ def test_an_answer_and_what_is_declared_make_a_host() -> None:
         answer(machine={"container": 1, "virtualization": ""}),
         answer(machine={"container": False, "virtualization": "", "processors": True}),
         answer(programs=[{"path": "/x", "sha256": None}]),
-        answer(programs=[{"path": "/x", "sha256": "", "more": ""}]),
+        answer(programs=[{"path": "/x", "sha256": "0" * 64, "more": ""}]),
+        *(
+            answer(programs=[{"path": "/x", "sha256": digest}])
+            for digest in ("", "[/foo]", "0" * 63, "A" * 64, "0" * 64 + "\n")
+        ),
+        *(answer(disks=[asdict(DISK) | {"bytes": size}]) for size in (10**400, 2**63, -1)),
         answer(packages="none"),
         answer(nonsense={}),
+        *(
+            {**answer(), "parts": answer()["parts"] | {part: None}}
+            for part in ("system", "machine")
+        ),
         {**answer(), "blind": {"disks": 7}},
     ],
 )
@@ -277,7 +297,7 @@ def test_nonsense_is_no_answer(said: dict[str, Any]) -> None:
 
 
 def test_nothing_that_a_host_says_speaks_to_the_terminal() -> None:
-    said = answer(programs=[{"path": "/usr/\x1b[2J", "sha256": "\x07"}])
+    said = answer(programs=[{"path": "/usr/\x1b[2J", "sha256": "unreadable"}])
     said["blind"] = {"di\x1b": "\x1b"}
     assert "\\u001b" not in json.dumps(asdict(read_answer(ENVIRONMENT.host("rbx7"), said)))
 

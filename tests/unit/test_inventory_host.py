@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from orchestrator.clients.host import volumes
 from orchestrator.drift.collector.host import commands
 from orchestrator.drift.collector.host.commands import CannotSay
 from orchestrator.drift.collector.host.dpkg import Packaged
 from orchestrator.drift.collector.host.storage import Mount
 from orchestrator.inventory.host import answers, hardware, software
+from orchestrator.paths import project_root
 
 LINKS = [
     {"ifname": "lo", "link_type": "loopback", "flags": ["UP"], "addr_info": []},
@@ -117,7 +120,8 @@ def test_a_machine_is_what_its_firmware_says(
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place where programs lie, with one that a package brought."""
     for name, mode in (("brought", 0o755), ("rogue", 0o755), ("data", 0o644), ("lib.so.3", 0o644),
-                       ("__pycache__/x.pyc", 0o755)):  # fmt: skip
+                       ("__pycache__/x.pyc", 0o644), ("__pycache__/run", 0o755),
+                       ("share/doc/tool", 0o755)):  # fmt: skip
         file = tmp_path / "usr" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(name)
@@ -133,13 +137,13 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_programs_are_what_can_be_run_and_no_package_brought(tree: Path) -> None:
     assert software.programs() == [
         {"path": f"{tree}/usr/{name}", "sha256": hashlib.sha256(name.encode()).hexdigest()}
-        for name in ("lib.so.3", "rogue")
+        for name in ("__pycache__/run", "lib.so.3", "rogue", "share/doc/tool")
     ]
 
 
 @pytest.mark.parametrize(
     ("kind", "options", "found"),
-    [("ext4", ("rw",), 2), ("ext4", ("rw", "noexec"), 0), ("nfs4", ("rw",), 0)],
+    [("ext4", ("rw",), 4), ("ext4", ("rw", "noexec"), 0), ("nfs4", ("rw",), 0)],
 )
 def test_a_file_system_that_runs_nothing_is_left_out(
     tree: Path, monkeypatch: pytest.MonkeyPatch, kind: str, options: tuple[str, ...], found: int
@@ -147,6 +151,33 @@ def test_a_file_system_that_runs_nothing_is_left_out(
     mount = Mount("8:1", f"{tree}/usr", options, kind, "/dev/sda1", ())
     monkeypatch.setattr(software, "mounted", lambda: iter([mount]))
     assert len(software.programs()) == found
+
+
+@pytest.mark.parametrize("mounted", [(), ("clients/alpha",), ("clients",)])
+def test_what_clients_keep_is_nobody_elses(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, mounted: tuple[str, ...]
+) -> None:
+    """Neither their files' names nor how many there are; whether it is a mount or not."""
+    for name in ("clients/alpha/patient.so", "backup/rbx7/x", "clients-old/tool"):
+        file = tree / "usr" / name
+        file.parent.mkdir(parents=True)
+        file.touch(0o755)
+    mounts = [
+        Mount("8:1", f"{tree}/usr/{name}", ("rw", "nodev", "nosuid"), "ext4", "/dev/dm-1", ())
+        for name in mounted
+    ]
+    monkeypatch.setattr(software, "mounted", lambda: iter(mounts))
+    monkeypatch.setattr(software, "_DATA", (f"{tree}/usr/clients", f"{tree}/usr/backup"))
+    told = [str(one["path"]).removeprefix(f"{tree}/usr/") for one in software.programs()]
+    assert told == ["__pycache__/run", "clients-old/tool", "lib.so.3", "rogue", "share/doc/tool"]
+
+
+def test_the_places_of_clients_data_are_those_of_the_roles() -> None:
+    """The program on the host stands alone, and reads no role."""
+    text = (project_root() / "roles/backup_target/defaults/main.yml").read_text()
+    target = yaml.safe_load(text)
+    places = (target["backup_target_place"], target["backup_target_kept"])
+    assert (str(volumes._CLIENTS), *places) == software._DATA
 
 
 def test_so_many_programs_are_no_software(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from orchestrator.environment import load_environment
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.inventory import take
-from orchestrator.inventory.equipment import Equipment
+from orchestrator.inventory.equipment import Equipment, Program
 from orchestrator.inventory.take import Inventory, last_complete_inventory, take_inventory
 from orchestrator.paths import project_root
 from orchestrator.records import RunStatus
@@ -237,6 +237,24 @@ def test_the_command_shows_hosts_differences_and_findings(
     assert found["findings"][0]["measures"] == ["4.1.1"]
     assert found["findings"][0]["severity"] == "high"
     assert found["hosts"][0]["origins"]["Debian"] == 1
+
+
+def test_no_name_that_a_host_gives_is_markup(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is root there names files, disks and interfaces."""
+    name = "[/foo] [link=https://example.net]x"
+    answers(
+        monkeypatch,
+        programs=(Program(f"/opt/{name}", "unreadable"),),
+        disks=(replace(DISK, serial=name, model=name, name=name),),
+        packages=(replace(TREE, name=name, origin=name),),
+        **interfaces(lab, replace(DUMMY, name=name, kind=name)),
+    )
+    for _ in range(2):
+        code = run_command(["inventory", "--env", str(lab)])
+        assert code == ExitCode.FINDINGS
+        assert f"/opt/{name}" in capsys.readouterr().out
 
 
 def test_a_place_that_takes_no_file_is_named_before_anything_is_asked(

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from orchestrator.drift.collector.host.commands import CannotSay, output
 from orchestrator.drift.collector.host.dpkg import packaged
-from orchestrator.drift.collector.host.files import MADE, NO_FILES, below, digest_of
+from orchestrator.drift.collector.host.files import NO_FILES, below, digest_of
 from orchestrator.drift.collector.host.packages import automatic_packages, installed_packages
 from orchestrator.drift.collector.host.storage import mounted
 
 _TOPS = ("/opt", "/srv", "/usr")
+# Data of clients, and archives of it: their files' names are not ours to keep, and there is no end
+# to them. Volumes are mounted below the first; the others are role backup_target's.
+_DATA = ("/srv/clients", "/srv/backup", "/srv/backup-kept")
 _LIBRARY = re.compile(r".*\.so(?:\.[\w.]+)?")
 _MOST_PROGRAMS = 20_000  # more is no software that somebody put there, but data
 _NO_ARCHIVE = "no archive"
@@ -69,12 +72,12 @@ def origins() -> dict[str, str]:
 def programs() -> list[dict[str, object]]:
     """Executable files and shared libraries of no package, where programs lie.
 
-    Not on file systems where the kernel starts none, nor on another host's.
+    Not among clients' data, on file systems where the kernel starts none, nor on another host's.
     """
     owner = packaged().owner
     found: dict[str, str] = {}
     for path, status in _files():
-        if not stat.S_ISREG(status.st_mode) or path in owner or MADE.fullmatch(path):
+        if not stat.S_ISREG(status.st_mode) or path in owner:
             continue
         if status.st_mode & 0o111 or _LIBRARY.fullmatch(path):
             found[path] = digest_of(path, "sha256")
@@ -88,13 +91,15 @@ def _files() -> Iterator[tuple[str, os.stat_result]]:
     inside = [p for p in places if any(p.startswith(f"{top}/") for top in _TOPS)]
     for place in (*_TOPS, *inside):
         mount = places.get(place)
+        if f"{place}/".startswith(tuple(f"{one}/" for one in _DATA)):
+            continue
         if mount and (mount.kind in NO_FILES or "noexec" in mount.options):
             continue
         try:
             device = Path(place).stat().st_dev
         except OSError:  # not every host has one
             continue
-        yield from below(place, device)
+        yield from below(place, device, _DATA)
 
 
 def _archive(origin: str, label: str) -> str:

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
@@ -108,8 +108,13 @@ def _walk() -> Iterator[tuple[str, os.stat_result]]:
         yield from below(one.place, device)
 
 
-def below(top: str, device: int | None = None) -> Iterator[tuple[str, os.stat_result]]:
-    """What lies below a directory, itself apart; with a device, on it only."""
+def below(
+    top: str, device: int | None = None, without: Collection[str] = ()
+) -> Iterator[tuple[str, os.stat_result]]:
+    """What lies below a directory, itself apart; with a device, on it only.
+
+    Directories of `without` are not opened.
+    """
     waiting = [top]
     while waiting:
         try:
@@ -120,7 +125,7 @@ def below(top: str, device: int | None = None) -> Iterator[tuple[str, os.stat_re
                     except FileNotFoundError:  # gone meanwhile; what lies beside it is not
                         continue
                     if stat.S_ISDIR(status.st_mode):
-                        if device in (None, status.st_dev):
+                        if device in (None, status.st_dev) and entry.path not in without:
                             waiting.append(entry.path)
                         else:
                             continue
