@@ -76,7 +76,8 @@ def parse(arguments: list[str]) -> tuple[str, dict[str, object]]:
     command itself asks.
     """
     command: click.Command = cli
-    context = click.Context(cli, info_name=PROGRAM)
+    # A command remembers the help option of the first context that asks: it has to be the real one.
+    context = click.Context(cli, info_name=PROGRAM, **cli.context_settings)
     while isinstance(command, click.Group) and arguments:
         name, found, rest = command.resolve_command(context, arguments)
         if found is None and command.invoke_without_command:
