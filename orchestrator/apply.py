@@ -6,8 +6,9 @@ from pathlib import Path
 
 from orchestrator.boot_proof import unlock_proof
 from orchestrator.clients import open_all
-from orchestrator.drift.carry import Carried, accepted_hosts, carry_forward, seen_before
+from orchestrator.drift.carry import Carried, accepted_hosts, carry_forward
 from orchestrator.drift.collector import Seen
+from orchestrator.drift.third_eye import seen_whole
 from orchestrator.engine import (
     OnProgress,
     PlayOutcome,
@@ -110,7 +111,7 @@ def apply(
         known = accepted_hosts(run.store, selection.hosts)
         if known:
             interaction.stage("look")
-        before, left = seen_before(environment, known)
+        before, left = seen_whole(environment, known)
         applied = _carry_out(
             environment, selection, strategy, interaction, run, plan, confirm_timeout, restart
         )

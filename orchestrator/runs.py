@@ -1,7 +1,7 @@
 """A run, recorded: begun before anything happens, finished whatever happens."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from orchestrator.environment import Environment
 from orchestrator.errors import Incomplete, Interrupted
 from orchestrator.operator import commit_of, control_node_name, current_operator
 from orchestrator.paths import project_root
-from orchestrator.records import CheckResult, RunStatus, TaskResult
+from orchestrator.records import CheckResult, Run, RunStatus, TaskResult
 from orchestrator.store import EnvironmentLock, Store
 
 # Commands that change hosts, so that two of one environment never run at once.
@@ -32,6 +32,8 @@ LOCKED_COMMANDS = (
     "drift",  # of its canary, which two at once would take from each other
 )
 
+_LOOKED_THROUGH = 100  # runs, newest first
+
 STATUS_OF_PLAY = {
     PlayStatus.OK: RunStatus.OK,
     PlayStatus.FAILED: RunStatus.FAILED,
@@ -43,6 +45,25 @@ STATUS_OF_PLAY = {
 def utc_now() -> datetime:
     """The time, where a service is not given one."""
     return datetime.now(UTC)
+
+
+def last_complete(
+    store: Store,
+    command: str,
+    hosts: Collection[str],
+    *,
+    counts: Callable[[Run], bool] = lambda _: True,
+) -> Run | None:
+    """The last run of a command that saw all of these hosts, whatever it found there.
+
+    A run for which `counts` is false is passed over; so is whatever ran before the last hundred.
+    """
+    for run in store.runs(_LOOKED_THROUGH, command):
+        asked = run.options.get("hosts")
+        whole = isinstance(asked, list) and set(hosts) <= set(asked)
+        if whole and counts(run) and run.status in (RunStatus.OK, RunStatus.FINDINGS):
+            return run
+    return None
 
 
 @dataclass

@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.options import (
     OutputFile,
+    directory_option,
     edition_option,
     environment_option,
     json_option,
@@ -103,14 +104,7 @@ def export_command(
 @edition_option
 @language_option
 @max_age_option
-@click.option(
-    "-o",
-    "--output",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Where the files go, made if needed; `oscal/EDITION` beside the store otherwise.",
-)
+@directory_option("`oscal/EDITION` beside the store")
 @json_option
 def oscal_command(
     environment_name: str,

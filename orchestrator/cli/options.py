@@ -181,6 +181,18 @@ def language_option(command: F) -> F:
     )(command)
 
 
+def directory_option(otherwise: str) -> Callable[[F], F]:
+    """`-o`: the directory that what is written goes into; `otherwise` says where without it."""
+    return click.option(
+        "-o",
+        "--output",
+        "directory",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help=f"Where the files go, made if needed; {otherwise} otherwise.",
+    )
+
+
 def max_age_option(command: F) -> F:
     """`--max-age`: how old the look at a check may be."""
     return click.option(

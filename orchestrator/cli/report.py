@@ -7,6 +7,7 @@ import click
 
 from orchestrator.cli.options import (
     complete_measure,
+    directory_option,
     edition_option,
     environment_option,
     json_option,
@@ -29,14 +30,7 @@ from orchestrator.cli.terminal import print_json
     shell_complete=complete_measure,
     help="Only this measure (6.2.1), section (6.2) or chapter (6).",
 )
-@click.option(
-    "-o",
-    "--output",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Where the files go, made if needed; `reports` beside the environment's store otherwise.",
-)
+@directory_option("`reports` beside the environment's store")
 @max_age_option
 @json_option
 def command(

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.drift.collector import Seen, baseline_of, look
+from orchestrator.drift.collector import Seen, baseline_of
 from orchestrator.drift.collector.compare import deviates
 from orchestrator.drift.collector.kinds import KINDS
 from orchestrator.drift.collector.look import Objects, Value
 from orchestrator.drift.finding import Severity
-from orchestrator.drift.third_eye import as_recorded, blindness, digest, name_of
-from orchestrator.engine import connections
+from orchestrator.drift.third_eye import as_recorded, digest, name_of, seen_whole
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.records import RunStatus
@@ -40,17 +39,6 @@ def accepted_hosts(store: Store, hosts: Sequence[str]) -> list[str]:
     return [host for host in hosts if as_recorded(store, host)]
 
 
-def seen_before(
-    environment: Environment, hosts: Sequence[str]
-) -> tuple[dict[str, Seen], dict[str, str]]:
-    """What is there on the hosts just before an apply; and of those that cannot say it, why."""
-    if not hosts:
-        return {}, {}
-    seen, left = look(connections(environment, hosts))
-    left |= {host: blindness(found) for host, found in seen.items() if found.blind}
-    return {host: found for host, found in seen.items() if host not in left}, left
-
-
 def carry_forward(
     environment: Environment,
     before: Mapping[str, Seen],
@@ -68,8 +56,7 @@ def carry_forward(
         with recorded(
             environment, "drift baseline", {"hosts": tuple(before), "after": apply_id}
         ) as run:
-            seen, left = look(connections(environment, list(before)))
-            left |= {host: blindness(found) for host, found in seen.items() if found.blind}
+            seen, left = seen_whole(environment, list(before))
             left |= {host: why for host, why in faults.items() if host in before}
             states: dict[str, Moved] = {}
             for host in seen.keys() - left.keys():

@@ -148,11 +148,10 @@ def accept_states(
     of a host that could not be looked at as a whole.
     """
     with recorded(environment, "drift baseline", {"hosts": selection.hosts}) as run:
-        seen, gone = look(connections(environment, selection.hosts))
-        missing = gone | {host: blindness(found) for host, found in seen.items() if found.blind}
+        seen, missing = seen_whole(environment, selection.hosts)
         now = utc_now()
         whole, differences = {}, {}
-        for host in seen.keys() - missing.keys():
+        for host in seen:
             before, declared = readable_baseline(run.store, host), declared_on(environment, host)
             try:
                 differences[host] = compare(host, seen[host], before, declared, now)
@@ -171,6 +170,17 @@ def accept_states(
             told = "; ".join(f"{host}: {why}" for host, why in missing.items())
             run.end_with(RunStatus.INCOMPLETE, told)
         return Accepted(run.id, differences, missing)
+
+
+def seen_whole(
+    environment: Environment, hosts: Sequence[str]
+) -> tuple[dict[str, Seen], dict[str, str]]:
+    """What is there on the hosts that can say all of it; and of the others, why not."""
+    if not hosts:
+        return {}, {}
+    seen, missing = look(connections(environment, hosts))
+    missing |= {host: blindness(found) for host, found in seen.items() if found.blind}
+    return {host: found for host, found in seen.items() if host not in missing}, missing
 
 
 def as_recorded(store: Store, host: str) -> bool:

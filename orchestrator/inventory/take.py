@@ -14,14 +14,13 @@ from orchestrator.inventory.differences import Change, Difference, differences
 from orchestrator.inventory.equipment import Equipment, read_as
 from orchestrator.inventory.unknown import accepting, declared_of, unknown_equipment
 from orchestrator.records import Run, RunStatus
-from orchestrator.runs import recorded
+from orchestrator.runs import last_complete, recorded
 from orchestrator.selection import Selection
 from orchestrator.store import Store
 
 COMMAND = "inventory"
 _NAME = "inventory of "
 _DISKS = "installation_disks"
-_RUNS = 100  # that are looked through for one of every host
 
 
 @dataclass(frozen=True)
@@ -169,22 +168,13 @@ def last_complete_inventory(environment: Environment) -> Run | None:
     if not environment.store_directory.exists():
         return None
     with Store.open(environment.store_directory, environment.name) as store:
-        return _last_complete(store, {host.name for host in environment.hosts})
-
-
-def _last_complete(store: Store, everything: set[str]) -> Run | None:
-    for run in store.runs(_RUNS, COMMAND):
-        hosts = run.options.get("hosts")
-        whole = isinstance(hosts, list) and everything <= set(hosts)
-        if whole and run.status in (RunStatus.OK, RunStatus.FINDINGS):
-            return run
-    return None
+        return last_complete(store, COMMAND, {host.name for host in environment.hosts})
 
 
 def _hosts_that_went(store: Store, environment: Environment) -> list[Difference]:
     """Hosts that the last inventory of all has seen, and that are no longer declared."""
     declared = {host.name for host in environment.hosts}
-    last = _last_complete(store, set())
+    last = last_complete(store, COMMAND, ())
     seen = last.options["hosts"] if last else []
     gone = sorted(set(map(str, seen)) - declared) if isinstance(seen, list) else []
     return [Difference(name, Change.GONE, "host", name) for name in gone]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from orchestrator import runs
 from orchestrator.engine import connections
 from orchestrator.environment import Environment
 from orchestrator.environment.writing import replace_text
@@ -131,13 +132,8 @@ def last_complete_watch(environment: Environment) -> Run | None:
 
 def last_complete(store: Store, environment: Environment) -> Run | None:
     """The same, of a store that is open."""
-    everything = {host.name for host in environment.hosts}
-    for run in store.runs(100, COMMAND):
-        hosts = run.options.get("hosts")
-        whole = isinstance(hosts, list) and everything <= set(hosts)
-        if whole and shows_all(run) and run.status in (RunStatus.OK, RunStatus.FINDINGS):
-            return run
-    return None
+    hosts = {host.name for host in environment.hosts}
+    return runs.last_complete(store, COMMAND, hosts, counts=shows_all)
 
 
 def shows_all(run: Run) -> bool:

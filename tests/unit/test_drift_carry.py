@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_environment import write_small
+from accepted_states import say, small_environment
 
 from orchestrator.drift import carry, third_eye
 from orchestrator.drift.cause import Cause
 from orchestrator.drift.collector.look import Seen
-from orchestrator.environment import Environment, load_environment
+from orchestrator.environment import Environment
 from orchestrator.records import RunStatus
 from orchestrator.selection import Selection
 from orchestrator.store import EnvironmentLock, Store
@@ -31,24 +31,13 @@ def of(files: Files, **packages: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    directory = write_small(tmp_path / "small")
-    for module in (third_eye, carry):
-        monkeypatch.setattr(module, "connections", lambda *_: [])
-    return load_environment(directory)
+    return small_environment(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def store(environment: Environment) -> Iterator[Store]:
     with Store.open(environment.store_directory, environment.name) as opened:
         yield opened
-
-
-def say(monkeypatch: pytest.MonkeyPatch, objects: dict[str, Any], **blind: str) -> None:
-    """What web1 says of itself from now on."""
-    seen = {"web1": Seen(objects, blind, {})}
-    for module in (third_eye, carry):
-        monkeypatch.setattr(module, "look", lambda *_, **__: (dict(seen), {}))
 
 
 def applied(
@@ -62,7 +51,7 @@ def applied(
 ) -> carry.Carried:
     """Carry the accepted state over an apply between two looks."""
     say(monkeypatch, before)
-    seen, left = carry.seen_before(environment, carry.accepted_hosts(store, ["web1"]))
+    seen, left = third_eye.seen_whole(environment, carry.accepted_hosts(store, ["web1"]))
     assert not left
     run = store.begin(
         "apply", who="a", control_node="c", pid=1, commit="", options={"hosts": ["web1"]},
@@ -221,7 +210,7 @@ def test_whoever_holds_the_environment_meanwhile_is_left_alone(
 ) -> None:
     say(monkeypatch, of({"/etc/issue": ISSUE}))
     third_eye.accept_states(environment, Selection(("web1",)), approve=lambda _: True)
-    seen, _ = carry.seen_before(environment, ["web1"])
+    seen, _ = third_eye.seen_whole(environment, ["web1"])
     with EnvironmentLock.acquire(environment.store_directory, "apply", who="b", now=NOW):
         done = carry.carry_forward(environment, seen, 1, {})
     assert "holds this environment" in done.left["web1"]

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_environment import write_small
+from accepted_states import say, small_environment
 
 from orchestrator.drift import third_eye
 from orchestrator.drift.cause import Cause
-from orchestrator.drift.collector.look import Seen
-from orchestrator.environment import Environment, load_environment
+from orchestrator.environment import Environment
 from orchestrator.records import RunStatus
 from orchestrator.selection import Selection
 from orchestrator.store import Store
@@ -28,22 +27,13 @@ WEB1 = Selection(("web1",))
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    directory = write_small(tmp_path / "small")
-    monkeypatch.setattr(third_eye, "connections", lambda *_: [])
-    return load_environment(directory)
+    return small_environment(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def store(environment: Environment) -> Iterator[Store]:
     with Store.open(environment.store_directory, environment.name) as opened:
         yield opened
-
-
-def say(monkeypatch: pytest.MonkeyPatch, objects: dict[str, Any], **blind: str) -> None:
-    """What web1 will say of itself."""
-    seen = {"web1": Seen(objects, blind, {})}
-    monkeypatch.setattr(third_eye, "look", lambda *_, **__: (dict(seen), {}))
 
 
 def accept(environment: Environment, *, yes: bool = True) -> third_eye.Accepted:

@@ -171,7 +171,7 @@ def test_the_bundle_holds_measures_junit_registers_and_certificates(
         "measure": "1.1.1", "title": "", "kind": measures["1.1.1"]["kind"],
         "owner": measures["1.1.1"]["owner"], "state": "unmeasured", "checks": [],
     }  # fmt: skip
-    suites = ElementTree.fromstring(files["junit/run-000002.xml"]).findall("testsuite")  # noqa: S314
+    suites = ElementTree.fromstring(files["junit/run-000002.xml"]).findall("testsuite")  # noqa: S314 - ours
     assert [(suite.get("name"), suite.get("failures")) for suite in suites] == [
         ("rbx7", "1"), ("sysfab", "0"),
     ]  # fmt: skip
@@ -232,7 +232,7 @@ def test_a_host_that_did_not_answer_is_an_error_in_junit(
         store.finish(run, RunStatus.INCOMPLETE, "bastion: no answer over SSH", NOW + 35 * MINUTE)
     files = Forger.of(export(environment, key, None, since_last=False).file).files
     for run, silent in ((4, {"bastion"}), (5, {"rbx7", "bastion"})):
-        page = ElementTree.fromstring(files[f"junit/run-{run:06d}.xml"])  # noqa: S314
+        page = ElementTree.fromstring(files[f"junit/run-{run:06d}.xml"])  # noqa: S314 - ours
         errors = {one.get("name") for one in page.findall("testsuite") if one.get("errors") == "1"}
         assert errors == silent
         assert "no answer over SSH" in files[f"junit/run-{run:06d}.xml"].decode()

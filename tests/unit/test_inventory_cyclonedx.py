@@ -35,7 +35,7 @@ def document(*hosts: Equipment, whole: bool = True) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_what_was_not_seen_is_an_incomplete_composition(whole: bool) -> None:  # noqa: FBT001
+def test_what_was_not_seen_is_an_incomplete_composition(whole: bool) -> None:  # noqa: FBT001 - a case of the test
     found = document(RBX7, EMPTY, whole=whole)["compositions"]
     assert {one["assemblies"][0]: one["aggregate"] for one in found} == {
         "environment:production": "complete" if whole else "incomplete",

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
 from inventory_of import DISK, ETH0, OPENSSL, TREE, of_environment
+from register_checks import called
 
 from orchestrator.cli import run as run_command
 from orchestrator.environment import load_environment
@@ -268,23 +268,7 @@ def test_a_place_that_takes_no_file_is_named_before_anything_is_asked(
 
 def checked(lab: Path) -> dict[str, tuple[str, str]]:
     """What the checks say, by name: their verdict and why."""
-    source = project_root() / "tests/registers/test_inventory.py"
-    specification = spec_from_file_location("register_checks", source)
-    assert specification is not None
-    assert specification.loader is not None
-    checks = module_from_spec(specification)
-    specification.loader.exec_module(checks)
-    found = {}
-    for name, arguments in ((RECENT, [lab, lambda *_: None]), (KNOWN, [lab])):
-        try:
-            getattr(checks, name)(*arguments)
-        except AssertionError as error:
-            found[name] = ("fails", str(error))
-        except pytest.skip.Exception as error:
-            found[name] = ("unmeasured", str(error))
-        else:
-            found[name] = ("holds", "")
-    return found
+    return called("test_inventory.py", {RECENT: [lab, lambda *_: None], KNOWN: [lab]})
 
 
 RECENT = "test_the_inventory_is_up_to_date"
