@@ -18,6 +18,7 @@ from orchestrator.engine import Strategy, default_strategy, strategy_variables
 ROOT = Path(__file__).parent.parent
 # Where an output begins to say what failed, of pytest, Molecule and the rest.
 DECISIVE = re.compile(r"^(FAILED|ERROR|E  |fatal:|failed:|error:|An exception occurred)")
+MOLECULE = ROOT / ".config/molecule/config.yml"
 PYTEST = (sys.executable, "-m", "pytest", "-q", "--durations=25", "--durations-min=20")
 
 
@@ -66,18 +67,31 @@ def scenarios(role: str | None = None, *, full: bool = False) -> list[Part]:
     Ansible's own strategy has its turn in the full run: it takes twice as long, and that both do
     the same is an end-to-end test.
     """
-    names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    found = sorted(path.parent for path in ROOT.glob("molecule/*/molecule.yml"))
     strategy = Strategy.LINEAR if full else default_strategy()
     settings = [f"{name}={value}" for name, value in strategy_variables(strategy).items()]
-    return [
-        Part(
-            f"molecule {name}",
-            ("env", *settings, "molecule", "test", "-s", name),
-            side_by_side=True,
-        )
-        for name in names
-        if role is None or name in (role, role.partition("_")[0])
-    ]
+    parts = []
+    for scenario in found:
+        name = scenario.name
+        if role is None or name in (role, role.partition("_")[0]):
+            short = [] if role or full else [f"SCENARIO_SEQUENCE=[{', '.join(stages(scenario))}]"]
+            command = ("env", *settings, *short, "molecule", "test", "-s", name)
+            parts.append(Part(f"molecule {name}", command, side_by_side=True))
+    return parts
+
+
+def stages(scenario: Path) -> list[str]:
+    """What Molecule is to do of a scenario, less what the same run sees elsewhere.
+
+    The plan of untouched hosts is the end-to-end test's, of every role at once, but for what only
+    this scenario declares or boots. That no check fails on the converged hosts is the first thing
+    that tamperings ask.
+    """
+    own = (scenario / "molecule.yml").read_text("utf-8")
+    told = "SCENARIO_ENVIRONMENT" in own or "SCENARIO_BACKEND" in own
+    left_out = {"check": not told, "verify": not (scenario / "verify.yml").exists()}
+    [sequence] = re.findall(r"SCENARIO_SEQUENCE:-\[(.*)\]", MOLECULE.read_text("utf-8"))
+    return [stage for stage in sequence.split(", ") if not left_out.get(stage)]
 
 
 def end_to_end(*, full: bool) -> list[Part]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from itertools import chain
 
 from orchestrator.drift.finding import Finding
 from orchestrator.engine import connections, variables
@@ -13,7 +14,7 @@ from orchestrator.inventory.collect import collect
 from orchestrator.inventory.differences import Change, Difference, differences
 from orchestrator.inventory.equipment import Equipment, read_as
 from orchestrator.inventory.unknown import accepting, declared_of, unknown_equipment
-from orchestrator.records import Run, RunStatus
+from orchestrator.records import RunStatus
 from orchestrator.runs import last_complete, recorded
 from orchestrator.selection import Selection
 from orchestrator.store import Store
@@ -103,9 +104,7 @@ def take_inventory(environment: Environment, selection: Selection, now: datetime
     """
     with recorded(environment, COMMAND, {"hosts": selection.hosts}) as run:
         there, missing = collect(environment, connections(environment, selection.hosts))
-        disks = variables(environment, list(there), [_DISKS]) if there else {}
-        waivers, today = environment.waivers, now.astimezone().date()
-        found: list[Found] = []
+        found = judge(environment, there, now)
         changes: list[Difference] = []
         since: dict[str, str] = {}
         uncompared: dict[str, str] = {}
@@ -113,10 +112,6 @@ def take_inventory(environment: Environment, selection: Selection, now: datetime
             if equipment.blind:
                 parts = "; ".join(f"{part}: {why}" for part, why in equipment.blind.items())
                 missing[host] = f"not all that it is made of is known ({parts})"
-            declared = declared_of(environment, host, disks[host][_DISKS])
-            for finding in unknown_equipment(equipment, declared):
-                waiver = accepting(finding, waivers)
-                found.append(_judged(finding, waiver.until if waiver else None, today))
             try:
                 before = last_inventory(run.store, host)
             except PasInfraError as error:
@@ -137,7 +132,7 @@ def take_inventory(environment: Environment, selection: Selection, now: datetime
             hosts=tuple(there.values()),
             missing=missing,
             differences=tuple(changes),
-            found=tuple(found),
+            found=tuple(chain.from_iterable(found.values())),
             since=since,
             uncompared=uncompared,
         )
@@ -163,12 +158,25 @@ def last_inventory(store: Store, host: str) -> Last | None:
         ) from error
 
 
-def last_complete_inventory(environment: Environment) -> Run | None:
-    """The last run that saw everything of every host of the environment."""
-    if not environment.store_directory.exists():
-        return None
-    with Store.open(environment.store_directory, environment.name) as store:
-        return last_complete(store, COMMAND, {host.name for host in environment.hosts})
+def judge(
+    environment: Environment, there: Mapping[str, Equipment], now: datetime
+) -> dict[str, tuple[Found, ...]]:
+    """What hosts have that is not as the environment declares it, by host.
+
+    Raises PasInfraError when Ansible cannot resolve what is declared.
+    """
+    disks = variables(environment, list(there), [_DISKS]) if there else {}
+    today = now.astimezone().date()
+    found = {}
+    for host, equipment in there.items():
+        declared = declared_of(environment, host, disks[host][_DISKS])
+        unknown = unknown_equipment(equipment, declared)
+        waivers = [accepting(one, environment.waivers) for one in unknown]
+        found[host] = tuple(
+            _judged(one, waiver.until if waiver else None, today)
+            for one, waiver in zip(unknown, waivers, strict=True)
+        )
+    return found
 
 
 def _hosts_that_went(store: Store, environment: Environment) -> list[Difference]:

@@ -20,7 +20,8 @@ from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
 from orchestrator.inventory import take
 from orchestrator.inventory.equipment import Equipment, Program
-from orchestrator.inventory.take import Inventory, last_complete_inventory, take_inventory
+from orchestrator.inventory.standing import standing
+from orchestrator.inventory.take import Inventory, take_inventory
 from orchestrator.paths import project_root
 from orchestrator.records import RunStatus
 from orchestrator.selection import select
@@ -66,6 +67,10 @@ def answers(
 def taken(lab: Path, *limit: str, now: datetime | None = None) -> Inventory:
     environment = load_environment(lab)
     return take_inventory(environment, select(environment, limit=limit), now or datetime.now(UTC))
+
+
+def nothing_is_known(lab: Path) -> bool:
+    return all(one.last is None for one in standing(load_environment(lab), datetime.now(UTC)))
 
 
 def told(inventory: Inventory) -> list[str]:
@@ -154,7 +159,7 @@ def test_a_missing_host_is_never_fine(lab: Path, monkeypatch: pytest.MonkeyPatch
     found = taken(lab)
     assert (found.exit_code, found.hosts) == (ExitCode.INCOMPLETE, ())
     assert "sysfab: no answer over SSH" in found.summary
-    assert last_complete_inventory(load_environment(lab)) is None
+    assert nothing_is_known(lab)
 
 
 def test_a_host_that_is_no_longer_declared_is_named_once(
@@ -263,7 +268,7 @@ def test_a_place_that_takes_no_file_is_named_before_anything_is_asked(
     code = run_command(["inventory", "--env", str(lab), "--cyclonedx", str(lab / "none/bom.json")])
     assert code == ExitCode.ERROR
     assert "there is no directory" in capsys.readouterr().err
-    assert last_complete_inventory(load_environment(lab)) is None
+    assert nothing_is_known(lab)
 
 
 def checked(lab: Path) -> dict[str, tuple[str, str]]:
@@ -280,9 +285,10 @@ def test_the_inventory_is_checked(lab: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found[RECENT][0] == "fails"
     assert found[KNOWN][0] == "unmeasured"
     taken(lab, "rbx7", "sysfab")
-    assert checked(lab)[RECENT][0] == "fails", "not every host"
-    assert not taken(lab, "rbx7").whole
-    assert taken(lab).whole
+    verdict, why = checked(lab)[RECENT]
+    assert verdict == "fails", "not every host"
+    assert "bastion: none yet" in why
+    taken(lab, "bastion")
     assert {verdict for verdict, _ in checked(lab).values()} == {"holds"}
     answers(monkeypatch, **interfaces(lab, DUMMY))
     taken(lab)
@@ -290,6 +296,26 @@ def test_the_inventory_is_checked(lab: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found[RECENT][0] == "holds"
     assert found[KNOWN][0] == "fails"
     assert "unmanaged interface dummy0" in found[KNOWN][1]
+
+
+def test_a_host_that_is_down_hides_nothing_of_the_others(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken(lab)
+    answers(monkeypatch, {"sysfab": "no answer over SSH"}, **interfaces(lab, DUMMY))
+    assert taken(lab).exit_code is ExitCode.INCOMPLETE
+    assert "rbx7: unmanaged interface dummy0" in checked(lab)[KNOWN][1]
+
+
+def test_what_is_accepted_since_is_no_finding_of_the_last_inventory(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch, **interfaces(lab, DUMMY))
+    taken(lab)
+    assert checked(lab)[KNOWN][0] == "fails"
+    file = lab / "waivers.yml"
+    file.write_text(file.read_text() + WAIVER.format(until=date.today() + timedelta(1)))
+    assert checked(lab)[KNOWN][0] == "holds"
 
 
 def test_an_inventory_of_the_day_before_is_too_old(lab: Path) -> None:

@@ -1,7 +1,7 @@
 """What `make test` says at its end about a part that failed."""
 
 import pytest
-from run import reason
+from run import ROOT, Part, reason, scenarios, stages
 
 MOLECULE = """\
 \x1b[36mINFO    \x1b[0m updates ➜ converge: Executing
@@ -31,3 +31,29 @@ def test_what_failed_is_said_at_the_end(output: str, begins: str, named: str) ->
     said = reason(output)
     assert said.startswith(begins)
     assert named in said
+
+
+@pytest.mark.parametrize(
+    ("scenario", "left_out"),
+    [
+        ("time", {"check", "verify"}),
+        ("backup", {"check"}),  # its verification is its own
+        ("tang", {"verify"}),  # nobody else plans what it declares
+        ("encryption", {"verify"}),  # nor a host with a kernel of its own
+    ],
+)
+def test_a_scenario_leaves_out_what_the_same_run_sees_elsewhere(
+    scenario: str, left_out: set[str]
+) -> None:
+    everything = set(stages(ROOT / "molecule/time")) | {"check", "verify"}
+    assert everything - set(stages(ROOT / "molecule" / scenario)) == left_out
+    assert {"converge", "idempotence", "side_effect"} <= everything
+
+
+def test_a_scenario_by_itself_leaves_out_nothing() -> None:
+    def shortened(parts: list[Part]) -> list[str]:
+        return [part.name for part in parts if "SCENARIO_SEQUENCE" in " ".join(part.command)]
+
+    assert shortened(scenarios("time")) == []
+    assert shortened(scenarios(full=True)) == []
+    assert len(shortened(scenarios())) > 10
