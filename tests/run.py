@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.engine import Strategy, default_strategy, strategy_variables
+from orchestrator.selection import role_names
 
 ROOT = Path(__file__).parent.parent
 # Where an output begins to say what failed, of pytest, Molecule and the rest.
@@ -83,15 +84,18 @@ def scenarios(role: str | None = None, *, full: bool = False) -> list[Part]:
 def stages(scenario: Path) -> list[str]:
     """What Molecule is to do of a scenario, less what the same run sees elsewhere.
 
-    The plan of untouched hosts is the end-to-end test's, of every role at once, but for what only
-    this scenario declares or boots. That no check fails on the converged hosts is the first thing
-    that tamperings ask.
+    Of a role of the site, in the lab's own environment and its containers, an end-to-end test sees
+    the plan of untouched hosts, and that a second apply changes nothing: of all roles at once. And
+    that no check fails on converged hosts is the first thing that tamperings ask.
     """
     own = (scenario / "molecule.yml").read_text("utf-8")
-    told = "SCENARIO_ENVIRONMENT" in own or "SCENARIO_BACKEND" in own
-    left_out = {"check": not told, "verify": not (scenario / "verify.yml").exists()}
+    apart = "SCENARIO_ENVIRONMENT" in own or "SCENARIO_BACKEND" in own
+    seen = {"verify"} if not (scenario / "verify.yml").exists() else set()
+    roles = role_names(ROOT)
+    if scenario.name in {*roles, *(role.partition("_")[0] for role in roles)} and not apart:
+        seen |= {"check", "idempotence"}
     [sequence] = re.findall(r"SCENARIO_SEQUENCE:-\[(.*)\]", MOLECULE.read_text("utf-8"))
-    return [stage for stage in sequence.split(", ") if not left_out.get(stage)]
+    return [stage for stage in sequence.split(", ") if stage not in seen]
 
 
 def end_to_end(*, full: bool) -> list[Part]:

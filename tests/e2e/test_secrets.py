@@ -140,10 +140,10 @@ def declare(environment: Path, setting: str) -> None:
 @pytest.mark.parametrize(
     ("store", "mode", "strategy"),
     [
-        ("vaulted", "check", "mitogen"),
+        pytest.param("vaulted", "check", "mitogen", marks=pytest.mark.full),
         ("vaulted_by_command", "apply", "linear"),
         ("encrypted_with_age", "apply", "mitogen"),
-        ("printed_by_command", "apply", "mitogen"),
+        pytest.param("printed_by_command", "apply", "mitogen", marks=pytest.mark.full),
     ],
 )
 def test_no_canary_is_left(

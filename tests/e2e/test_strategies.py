@@ -28,7 +28,7 @@ def play(bench: Bench, strategy: str, mode: str) -> dict[str, Any]:
     return outcome
 
 
-@pytest.mark.parametrize("mode", ["check", "apply"])
+@pytest.mark.parametrize("mode", [pytest.param("check", marks=pytest.mark.full), "apply"])
 def test_the_strategies_agree(bench: Bench, mode: str) -> None:
     outcomes = {strategy: play(bench, strategy, mode) for strategy in ("linear", "mitogen")}
     seen = {

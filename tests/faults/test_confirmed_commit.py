@@ -101,7 +101,7 @@ def test_power_cut_before_the_confirmation(hardened: Rig) -> None:
     assert refused == "0\n"
 
 
-@pytest.mark.parametrize("strategy", ["linear", "mitogen"])
+@pytest.mark.parametrize("strategy", [pytest.param("linear", marks=pytest.mark.full), "mitogen"])
 def test_sudo_broken_by_the_change(rig: Rig, strategy: str) -> None:
     """The connection that made the change may be root still; a fresh one is not."""
     before = rig.settings()
@@ -121,8 +121,10 @@ def test_sudo_broken_by_the_change(rig: Rig, strategy: str) -> None:
     ("stack", "line"),
     [
         ("common-account", "account requisite pam_deny.so"),
-        ("common-session", "session required pam_deny.so"),
-        ("common-account", "account required pam_no_such_module.so"),
+        pytest.param("common-session", "session required pam_deny.so", marks=pytest.mark.full),
+        pytest.param(
+            "common-account", "account required pam_no_such_module.so", marks=pytest.mark.full
+        ),
     ],
 )
 def test_pam_broken_by_the_change(rig: Rig, stack: str, line: str) -> None:
@@ -151,6 +153,7 @@ def test_a_change_that_lets_the_operator_in_is_confirmed_and_stays(rig: Rig) -> 
     rig.root("rm /etc/ssh/sshd_config.d/99-fault.conf; systemctl reload ssh")
 
 
+@pytest.mark.full
 def test_a_people_yml_that_binds_ansible_to_another_address(
     hardened: Rig, environment_copy: Path
 ) -> None:

@@ -55,6 +55,7 @@ def test_first_rules_that_shut_the_operator_out(rig: Rig, elsewhere: Path) -> No
     assert rig.root("nft list ruleset").stdout == ""
 
 
+@pytest.mark.full
 def test_later_rules_that_shut_the_operator_out(rig: Rig, elsewhere: Path) -> None:
     """The rules that were in force are in force again."""
     rig.apply(role="firewall").expect(0)
@@ -62,6 +63,7 @@ def test_later_rules_that_shut_the_operator_out(rig: Rig, elsewhere: Path) -> No
     refuse(rig, elsewhere)
 
 
+@pytest.mark.full
 def test_power_cut_while_the_operator_is_shut_out(rig: Rig) -> None:
     """After the next boot the former rules are in force before the network is up."""
     rig.apply(role="firewall").expect(0)

@@ -127,6 +127,7 @@ def test_nobody_is_trusted_because_he_answers(disk: Disk) -> None:
     assert disk.header() == before
 
 
+@pytest.mark.full
 def test_killed_anywhere_it_leaves_the_passphrase_and_goes_on(disk: Disk) -> None:
     started = time.monotonic()
     disk.bind()
@@ -148,6 +149,7 @@ def test_killed_anywhere_it_leaves_the_passphrase_and_goes_on(disk: Disk) -> Non
     assert cut > 0, "it was never killed before it had done everything"
 
 
+@pytest.mark.full
 def test_another_key_of_tang_takes_the_formers_place(disk: Disk) -> None:
     former = disk.bind()
     rotate = f"/usr/libexec/tangd-rotate-keys -d /var/lib/tang\n{THUMBPRINT}"
@@ -168,6 +170,7 @@ def test_a_changed_passphrase_leaves_tang_and_a_volume_key_waits_for_it(disk: Di
     assert "Tang opens it too" in refused
 
 
+@pytest.mark.full
 def test_what_was_begun_is_nobodys_key(disk: Disk) -> None:
     """A bind that was killed leaves a slot which a change of the passphrase may remove."""
     disk.rig.root(f"""

@@ -145,7 +145,7 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("reached", MOMENTS.values(), ids=MOMENTS)
-@pytest.mark.parametrize("then", ["down", "up"])
+@pytest.mark.parametrize("then", [pytest.param("down", marks=pytest.mark.full), "up"])
 def test_killed_in_the_middle_of_up(crash: Lab, reached: Callable[[Lab], bool], then: str) -> None:
     _kill_up(crash, lambda: reached(crash))
     if then == "up":
@@ -157,6 +157,7 @@ def test_killed_in_the_middle_of_up(crash: Lab, reached: Callable[[Lab], bool], 
     assert crash.traces(had) == []
 
 
+@pytest.mark.full
 def test_killed_while_it_builds_an_image(crash: Lab, tmp_path: Path) -> None:
     """No mmdebstrap goes on, and nothing is left that another start would take for an image."""
     cache = tmp_path / "cache"
@@ -197,6 +198,7 @@ def test_link_that_a_killed_machine_left_is_no_hindrance(crash: Lab) -> None:
     assert crash.on("rbx7", "hostname") == "rbx7\n"
 
 
+@pytest.mark.full
 def test_outsider_has_the_scanners(lab: Lab) -> None:
     lab.do("up", "outsider")
     for tool in ("ssh-audit", "nmap", "testssl", "oscap"):

@@ -7,6 +7,8 @@ import pytest
 
 from e2e.scanners.outside import Outsider
 
+pytestmark = pytest.mark.full
+
 TARGETS = ("198.18.0.11", "2001:2::11", "198.18.0.12", "2001:2::12")
 # Nobody's address: no flow names it. Of the outsider's own, one does, for ssh-audit.
 STRANGER = {4: "198.18.0.99", 6: "2001:2::99"}

@@ -8,6 +8,8 @@ import pytest
 
 from e2e.scanners.outside import Outsider
 
+pytestmark = pytest.mark.full
+
 TARGETS = ("198.18.0.11", "2001:2::11")
 POLICY = Path(__file__).with_name("ssh.policy")
 # The newest of its policies that the scanner's Debian release ships.
