@@ -6,6 +6,7 @@
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -126,7 +127,7 @@ def run(part: Part) -> Ended:
         ended = Ended(part, done.returncode, time.monotonic() - started, why)
         # Of a scenario that passed nobody reads more than its end.
         shown = done.stdout if done.returncode else "\n".join(done.stdout.splitlines()[-12:])
-        print(f"── {part.name} has ended\n{shown}", flush=True)
+        print(f"── {part.name} has ended, after {ended.seconds:.0f} s\n{shown}", flush=True)
         return ended
     code = subprocess.run(part.command, cwd=ROOT, check=False).returncode
     return Ended(part, code, time.monotonic() - started)
@@ -145,16 +146,31 @@ def reason(output: str) -> str:
     return "\n".join(line[:300] for line in begins + named[:8])
 
 
-def run_all(parts: list[Part]) -> list[Ended]:
-    ended = []
+def run_all(parts: list[Part], ended: list[Ended]) -> None:
+    """Run them all; each is added to `ended` when it has ended."""
     with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
         together = [part for part in parts if part.side_by_side]
         for part in parts:
             if not part.side_by_side:
                 ended.append(run(part))
             elif part is together[0]:
-                ended += pool.map(run, together)
-    return ended
+                list(pool.map(lambda one: ended.append(run(one)), together))
+
+
+def tell(parts: list[Part], ended: list[Ended], seconds: float) -> None:
+    """Say how long each part took, and why those failed that did."""
+    print("── how long each part took")
+    for one in ended:
+        print(f"{'failed' if one.code else 'passed':<8}{one.seconds:7.1f} s  {one.part.name}")
+    done = {one.part.name for one in ended}
+    for part in parts:
+        if part.name not in done:
+            print(f"{'not ended':<18}{part.name}")
+    print(f"{'':<8}{seconds:7.1f} s  in all")
+    failed = [one for one in ended if one.code]
+    for one in failed:
+        print(f"── {one.part.name} failed:\n{one.reason or 'see above'}")
+    print(f"parts: {len(ended) - len(failed)} passed, {len(failed)} failed", flush=True)
 
 
 def main() -> int:
@@ -170,16 +186,17 @@ def main() -> int:
         # The longest first, so that nothing long is left over when all else has ended.
         parts += end_to_end(full=chosen.full) + scenarios(full=chosen.full)
     started = time.monotonic()
-    ended = run_all(parts)
-    print("── how long each part took")
-    for one in ended:
-        print(f"{'failed' if one.code else 'passed':<8}{one.seconds:7.1f} s  {one.part.name}")
-    print(f"{'':<8}{time.monotonic() - started:7.1f} s  in all")
-    failed = [one for one in ended if one.code]
-    for one in failed:
-        print(f"── {one.part.name} failed:\n{one.reason or 'see above'}")
-    print(f"parts: {len(ended) - len(failed)} passed, {len(failed)} failed")
-    return 1 if failed else 0
+    ended: list[Ended] = []
+
+    def stopped(*_: object) -> None:
+        tell(parts, ended, time.monotonic() - started)
+        os._exit(128 + signal.SIGTERM)
+
+    # Whoever stops it, because it took too long, is told what did.
+    signal.signal(signal.SIGTERM, stopped)
+    run_all(parts, ended)
+    tell(parts, ended, time.monotonic() - started)
+    return 1 if any(one.code for one in ended) else 0
 
 
 if __name__ == "__main__":

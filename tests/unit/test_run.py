@@ -1,5 +1,11 @@
 """What `make test` says at its end about a part that failed."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
+
 import pytest
 from run import ROOT, Part, reason, scenarios, stages
 
@@ -59,3 +65,31 @@ def test_a_scenario_by_itself_leaves_out_nothing() -> None:
     assert shortened(scenarios("time")) == []
     assert shortened(scenarios(full=True)) == []
     assert len(shortened(scenarios())) > 10
+
+
+def test_a_run_that_is_stopped_says_what_has_ended_and_what_has_not() -> None:
+    script = (
+        "import run, sys\n"
+        "parts = [run.Part('quick', ('true',)), run.Part('long', ('sleep', '60'), True)]\n"
+        "run.lint, run.unit = (lambda: parts), list\n"
+        "sys.argv = ['run.py', '--check']\n"
+        "run.main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        while "long begins" not in said:
+            said += process.stdout.readline()
+        process.terminate()
+        process.wait(10)
+        os.killpg(process.pid, signal.SIGKILL)  # the part that goes on
+        said = process.stdout.read()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert re.search(r"passed +\d+\.\d s  quick\nnot ended +long\n", said), said
+    assert "parts: 1 passed, 0 failed" in said
