@@ -95,8 +95,8 @@ def stages(scenario: Path) -> list[str]:
     roles = role_names(ROOT)
     if scenario.name in {*roles, *(role.partition("_")[0] for role in roles)} and not apart:
         seen |= {"check", "idempotence"}
-    [sequence] = re.findall(r"SCENARIO_SEQUENCE:-\[(.*)\]", MOLECULE.read_text("utf-8"))
-    return [stage for stage in sequence.split(", ") if stage not in seen]
+    [sequence] = re.findall(r"SCENARIO_SEQUENCE:-\[([^]]*)\]", MOLECULE.read_text("utf-8"))
+    return [stage for stage in re.split(r",\s+", sequence) if stage not in seen]
 
 
 def end_to_end(*, full: bool) -> list[Part]:
