@@ -42,8 +42,10 @@ def unlock_proof(environment: Environment) -> UnlockProof:
                 f"nothing proves that its next start can be unlocked: the proof ended with {code}"
             )
         facts = read_facts(said)
-        if facts["encrypted"] != ["yes"]:
+        if facts["encrypted"] == ["no"]:
             return ""
+        if facts["encrypted"] != ["yes"]:
+            return "nothing proves that its next start can be unlocked: what it lies on is unknown"
         try:
             initramfs = initramfs_of(environment, connection)
             declared = variables(environment, [connection.host], [_KEYS, _TANG])[connection.host]

@@ -40,6 +40,8 @@ for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/cache/apt/archiv
     [ -e "$lock" ] && grep -q ":$(stat -c %i "$lock") [0-9]" /proc/locks &&
         echo "packages are being installed: $lock is held"
 done
+systemctl list-units --plain --no-legend --state=active,activating 'pas-infra-reencrypt-*' |
+    sed 's/ .*/ changes the key of a volume: wait until it has ended/'
 dpkg --audit | grep -q . && echo 'packages are half installed: dpkg --audit'
 for kernel in /boot/vmlinuz-*; do
     [ ! -e "$kernel" ] || [ -e "/boot/initrd.img-${kernel#*vmlinuz-}" ] ||

@@ -8,7 +8,7 @@ nothing.
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -100,17 +100,17 @@ def alias(host: str) -> str:
 def unlock(
     environment: Environment,
     host: Host,
-    passphrase: Callable[[], str],
+    passphrases: Iterable[str],
     *,
-    tries: int,
     patience: float,
     stage: Callable[[str], None],
 ) -> Unlocked:
     """Wait for the host's initramfs, give it the passphrase, wait for the system; recorded.
 
-    `passphrase` is called for each of at most `tries` attempts; `patience` is in seconds, for the
-    initramfs and for the system each. Raises PasInfraError when the host key is not the pinned one,
-    when the passphrase is wrong, and when the host is not there in time.
+    Of `passphrases` the next one is taken when the one before was wrong, and the first when there
+    is an initramfs to ask for it; `patience` is in seconds, for the initramfs and for the system
+    each. Raises PasInfraError when the host key is not the pinned one, when no passphrase is right,
+    and when the host is not there in time.
     """
     with recorded(environment, "unlock", {"hosts": [host.name]}) as run:
         connection = connections(environment, [host.name])[0]
@@ -123,21 +123,20 @@ def unlock(
             raise
         started = time.monotonic()
         stage(f"wait for {host.name}")
-        asked, opened = _open(initramfs, passphrase, tries, patience)
+        asked, opened = _open(initramfs, passphrases, patience)
         stage(f"wait for the system of {host.name}")
         _wait_for_system(connection, patience)
         return Unlocked(run.id, asked, opened, time.monotonic() - started)
 
 
-def _open(
-    initramfs: Initramfs, passphrase: Callable[[], str], tries: int, patience: float
-) -> tuple[float, float]:
+def _open(initramfs: Initramfs, passphrases: Iterable[str], patience: float) -> tuple[float, float]:
     """Seconds until the host asked and until its disks were open; both 0 when it was running."""
     host, where = initramfs.connection.host, f"{initramfs.connection.address}:{initramfs.port}"
     started = time.monotonic()
     asked, attempts = 0.0, 0
     # Asked for once, and again only when it was wrong: nobody types it for each try to connect.
-    given = passphrase()
+    following = iter(passphrases)
+    given = next(following)
     while (passed := time.monotonic() - started) < patience:
         said, words = give(initramfs, given)
         if said is not Said.SILENT:
@@ -158,7 +157,8 @@ def _open(
             )
         if said is Said.WRONG:
             attempts += 1
-            if attempts >= tries:
+            another = next(following, None)
+            if another is None:
                 raise PasInfraError(
                     f"{host} is still locked: this passphrase does not open its disks "
                     f"({attempts} {'attempt' if attempts == 1 else 'attempts'})",
@@ -166,7 +166,7 @@ def _open(
                     next_step="see whether installation_passphrase is this host's; "
                     "`pas-infra unlock --ask` takes another one",
                 )
-            given = passphrase()
+            given = another
         time.sleep(_PAUSE if said is Said.BUSY else _BETWEEN)
     raise PasInfraError(
         f"{host} has not opened its disks after {patience:.0f} s",
@@ -207,7 +207,9 @@ def declared_unlock(environment: Environment) -> Callable[[Connection], str]:
                 return error.what
             known[connection.host] = (initramfs, passphrase)
         said, words = give(*known[connection.host])
-        if said in (Said.OTHER_KEY, Said.REFUSED, Said.WRONG):
+        if said is Said.OTHER_KEY:
+            return _attack(known[connection.host][0]).what
+        if said in (Said.REFUSED, Said.WRONG):
             return words
         return ""
 
@@ -233,7 +235,8 @@ def declared_passphrases(environment: Environment, host: Host) -> list[str]:
 def initramfs_of(environment: Environment, connection: Connection) -> Initramfs:
     """How the initramfs of a host is reached; raises PasInfraError when its key is not pinned."""
     found = settings(environment, connection.host, "installation_known_hosts", _PORT)
-    pins, port = Path(found["installation_known_hosts"]), int(found[_PORT])
+    # As Ansible reads it: role installation pins there.
+    pins, port = Path(found["installation_known_hosts"]).expanduser(), int(found[_PORT])
     if not pinned(pins, alias(connection.host)):
         raise PasInfraError(
             f"no host key is pinned for the initramfs of {connection.host}, so nothing tells it "

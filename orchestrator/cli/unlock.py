@@ -1,5 +1,7 @@
 """`pas-infra unlock`: the passphrase for a server that has restarted."""
 
+from collections.abc import Iterator
+
 import click
 
 from orchestrator.cli.options import complete_one_host, environment_option
@@ -8,6 +10,8 @@ from orchestrator.cli.results import show_opened
 from orchestrator.cli.terminal import console
 from orchestrator.errors import Interrupted
 from orchestrator.exit_codes import ExitCode
+
+_TRIES = 3
 
 
 @click.command("unlock")
@@ -39,21 +43,16 @@ def command(host_name: str, environment_name: str, patience: int, *, ask: bool) 
     host = environment.host(host_name)
     with Stages() as stages:
 
-        def typed() -> str:
-            stages.end()
-            return _typed(host.name)
+        def passphrases() -> Iterator[str]:
+            if not ask:
+                # What is declared does not become right by being tried again.
+                yield from declared_passphrases(environment, host)
+                return
+            for _ in range(_TRIES):
+                stages.end()
+                yield _typed(host.name)
 
-        # What is declared does not become right by being tried again.
-        declared = [] if ask else declared_passphrases(environment, host)
-        passphrase = typed if ask else iter(declared).__next__
-        done = unlock(
-            environment,
-            host,
-            passphrase,
-            tries=3 if ask else len(declared),
-            patience=patience,
-            stage=stages.begin,
-        )
+        done = unlock(environment, host, passphrases(), patience=patience, stage=stages.begin)
         stages.begin(f"volumes of {host.name}")
         opened = open_all(environment, host.name)
     told = console(stderr=True)

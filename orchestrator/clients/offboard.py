@@ -109,7 +109,7 @@ def offboard(
         interaction.stage(f"what is left of {name}")
         outcome = work.remove_rest(strategy, interaction.progress)
         if outcome.status is not PlayStatus.OK:
-            return Offboarded(run.id, None, outcome)
+            return Offboarded(run.id, certified, outcome, again=certified is not None)
         if certified is None:
             interaction.stage("certificate")
             work.keep("rest", safe_copies=work.fate_of_safe_copies())

@@ -1,6 +1,7 @@
 """The data sets of data_sets.yml: what must not stand there, and their dataclasses."""
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 from orchestrator.environment.data_set import DataSet
@@ -8,6 +9,9 @@ from orchestrator.environment.inventory import Inventory
 from orchestrator.environment.lines import Document
 from orchestrator.environment.spelling import remedy
 from orchestrator.errors import Problem
+
+# Where the clients' volumes are mounted, on every host.
+CLIENTS = PurePosixPath("/srv/clients")
 
 
 def build_data_sets(document: Document) -> tuple[DataSet, ...]:
@@ -27,7 +31,7 @@ def build_data_sets(document: Document) -> tuple[DataSet, ...]:
 
 
 def data_set_problems(document: Document, inventory: Inventory) -> Iterator[Problem]:
-    """Two data sets of one name on a host, and such on a host that there is not."""
+    """Two data sets of one name on a host, such on a host that there is not, and clients' data."""
     data: Any = document.data
     seen: set[tuple[str, str]] = set()
     for index, entry in enumerate(data["data_sets"]):
@@ -39,6 +43,16 @@ def data_set_problems(document: Document, inventory: Inventory) -> Iterator[Prob
                 "give each of a host a name of its own: it is that of its repository",
             )
         seen.add((host, name))
+        for number, path in enumerate(entry["paths"]):
+            place = PurePosixPath(path)
+            if CLIENTS in (place, *place.parents) or place in CLIENTS.parents:
+                yield document.problem(
+                    ("data_sets", index, "paths", number),
+                    f"{path} has what is the clients' in it: kept under the host's key, it would "
+                    "outlast the erasure of their keys",
+                    f"leave {CLIENTS} out: what clients.yml declares is backed up by itself, each "
+                    "client under a key of its own",
+                )
         if host not in inventory.hosts:
             yield document.problem(
                 ("data_sets", index, "host"),

@@ -250,8 +250,21 @@ def clients_directory(environment: Environment) -> Path:
 
 
 def key_store(environment: Environment, host: str) -> KeyStore:
-    """The key store for the clients of a host, with its passphrase as it is declared there."""
+    """The key store for the clients of a host, with its passphrase as it is declared there.
+
+    Raises PasInfraError where git could take it up: no key that is destroyed may lie in a history.
+    """
     directory = clients_directory(environment) / "client-keys" / host
+    if tree := next(
+        (each for each in directory.resolve().parents if (each / ".git").exists()), None
+    ):
+        raise PasInfraError(
+            f"the key store of {host} would lie in the git repository {tree}: a key that is "
+            "destroyed could come back from there",
+            where=directory,
+            next_step="declare another place: control_node.store in environment.yml, or "
+            "XDG_STATE_HOME",
+        )
     return KeyStore(directory, secret(environment, host, _PASSPHRASE))
 
 

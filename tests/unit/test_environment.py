@@ -95,6 +95,15 @@ hosts: {}
 """
 
 
+def data_set(*paths: str) -> str:
+    """A data_sets.yml with one data set of these paths."""
+    listed = "".join(f"      - {path}\n" for path in paths)
+    return (
+        f"data_sets:\n  - name: system\n    title: T\n    host: web1\n    paths:\n{listed}"
+        "    needs: {availability: 3, integrity: 3, confidentiality: 3}\n"
+    )
+
+
 def clients(*named: tuple[str, str]) -> str:
     """A clients.yml with these names and hosts."""
     entry = (
@@ -332,6 +341,13 @@ FAULTS: dict[str, tuple[Edits, str, int | None, str, str]] = {
     ),
     "client's name": (
         {"clients.yml": clients(("a-b", "web1"))}, "clients.yml", 2, "letters and digits", "name",
+    ),
+    "a client's data under the host's key": (
+        {"data_sets.yml": data_set("/etc", "/srv/clients/acme/www")},
+        "data_sets.yml", 7, "outlast the erasure", "leave /srv/clients out",
+    ),
+    "all clients' data under the host's key": (
+        {"data_sets.yml": data_set("/srv")}, "data_sets.yml", 6, "/srv has", "leave /srv/clients",
     ),
     "waiver of no host": (
         {"waivers.yml": ("web1", "wbe1")}, "waivers.yml", 6, "`wbe1`, which is no host", "`web1`"

@@ -136,6 +136,14 @@ def test_a_disk_that_came_anew_starts_all_of_them_anew() -> None:
         assert ("gone on with" if resumes else "started anew") in found[0]["text"]
 
 
+def test_an_unfinished_installation_is_begun_anew_when_that_is_asked_for() -> None:
+    part = node("sdb1", "part", partlabel="pas-infra unfinished bios")
+    ours = node("sdb", serial="X", pttype="gpt", children=[part])
+    [found] = installation.chosen(listed(ours), [{"serial": "X"}], wipe=True)
+    assert (found["resumes"], found["unfinished"]) == (False, True)
+    assert "started anew" in found["text"]
+
+
 @pytest.mark.parametrize(
     ("gateway", "prefix", "reached"),
     [("192.0.2.254", "24", True), ("192.0.2.254", "32", False), ("198.51.100.1", "24", False)],

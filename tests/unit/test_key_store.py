@@ -238,3 +238,15 @@ def test_a_lab_keeps_its_clients_with_its_disks(
     production: Any = SimpleNamespace(kind="production", store_directory=tmp_path / "store")
     assert key_store(production, "rbx7").keys() == {}
     assert directory_of(production) == tmp_path / "store/offboarding"
+
+
+def test_no_key_store_lies_where_git_takes_it_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.keys.key_store.secret", lambda *_: WORDS)
+    (tmp_path / "project/.git").mkdir(parents=True)
+    place = tmp_path / "project/state"
+    inside: Any = SimpleNamespace(kind="production", store_directory=place)
+    with pytest.raises(PasInfraError, match=f"in the git repository {tmp_path / 'project'}"):
+        key_store(inside, "rbx7")
+    assert not place.exists()

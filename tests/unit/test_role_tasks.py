@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from orchestrator.paths import project_root
+from orchestrator.selection import role_names
 
 COMMANDS = {"command", "shell", "script", "raw"}
 EDITS = {"lineinfile", "blockinfile", "replace"}
@@ -180,3 +181,35 @@ def test_the_rules_see_what_they_are_for(tmp_path: Path, monkeypatch: pytest.Mon
     assert {one.name: lacks(one) for one in found if lacks(one)} == {"Half": {"owner", "group"}}
     assert [one.name for one in found if edits_what_lets_in(one)] == ["In place"]
     assert VOLATILE.search("# {{ now() }}")
+
+
+# What makes a device new, or takes from one what opens it.
+FORMATS = re.compile(
+    r"\bmk(?:fs|swap|e2fs)\b|luksFormat|luksErase|\b(?:f|sf|g|sg)disk\b|\bparted\b|\bwipefs\b|\bblkdiscard\b"
+    r"|\b(?:pv|vg|lv)(?:create|remove)\b|mdadm\s.*--(?:create|zero-superblock)|\bdd\s.*of=|\bshred\b"
+    r"|\b(?:luks_device|filesystem|lvg|lvol|parted|zfs):"
+)
+
+
+def lines_that_format(role: str) -> list[str]:
+    """Lines of what a role runs or sends to hosts; its README and its arguments only tell of it."""
+    root = project_root() / "roles" / role
+    told = {"README.md", "argument_specs.yml"}
+    return [
+        f"{file.relative_to(root)}: {line.strip()}"
+        for file in sorted(root.rglob("*"))
+        if file.is_file() and file.name not in told and "__pycache__" not in file.parts
+        for line in file.read_text("utf-8").splitlines()
+        if FORMATS.search(line) and not line.lstrip().startswith("#")
+    ]
+
+
+@pytest.mark.parametrize("role", role_names())
+def test_nothing_that_an_apply_runs_can_format_a_device(role: str) -> None:
+    assert lines_that_format(role) == []
+
+
+def test_what_formats_devices_would_be_found() -> None:
+    found = "\n".join(lines_that_format("installation"))
+    for word in ("luks_device", "sfdisk", "mdadm --quiet --create", "wipefs", "dd if=/dev/zero"):
+        assert word in found, found

@@ -25,6 +25,8 @@ for disk in "$@"; do
         esac
     done
     wipefs --quiet --all "$disk"
+    # Without partitions a disk may be one container: its key slots lie behind what wipefs takes away.
+    dd if=/dev/zero of="$disk" bs=1M count=16 conv=fsync status=none
     blockdev --rereadpt "$disk"
 done
 udevadm settle

@@ -18,13 +18,15 @@ _IN_USE = {"/", "/boot", "/usr", "[SWAP]"}
 Node = dict[str, Any]
 
 
-def chosen(listed: Node, declared: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def chosen(
+    listed: Node, declared: list[dict[str, Any]], *, wipe: bool = False
+) -> list[dict[str, Any]]:
     """The declared disks in their order: path, size in bytes, and a text that describes each.
 
     `holds` says in words what would be lost, `unfinished` that it is an installation of ours that
-    was cut short, `resumes` that all of them are, so that it can be gone on with, and `in_use` that
-    the running system needs the disk. Raises AnsibleFilterError for a disk
-    that is not there or cannot be told from another.
+    was cut short, `resumes` that all of them are, so that it can be gone on with unless `wipe` is
+    asked for, and `in_use` that the running system needs the disk. Raises AnsibleFilterError for a
+    disk that is not there or cannot be told from another.
     """
     disks = [node for node in listed["blockdevices"] if node["type"] == "disk"]
     if not declared:
@@ -36,8 +38,8 @@ def chosen(listed: Node, declared: list[dict[str, Any]]) -> list[dict[str, Any]]
         raise AnsibleFilterError("installation_disks names a disk twice")
     # The last step may have been cut between two names.
     labels = [_labels(disk) for disk in found]
-    resumes = all(_are_ours(each) for each in labels) and any(_is_unfinished(x) for x in labels)
-    return [_described(disk, resumes=resumes) for disk in found]
+    unfinished = all(_are_ours(each) for each in labels) and any(_is_unfinished(x) for x in labels)
+    return [_described(disk, unfinished=unfinished, wipe=wipe) for disk in found]
 
 
 def _matching(one: dict[str, Any], declared: list[dict[str, Any]], disks: list[Node]) -> list[Node]:
@@ -80,9 +82,10 @@ def _is_unfinished(labels: list[str]) -> bool:
     return _are_ours(labels) and any(label.startswith(UNFINISHED) for label in labels)
 
 
-def _described(disk: Node, *, resumes: bool) -> dict[str, Any]:
+def _described(disk: Node, *, unfinished: bool, wipe: bool) -> dict[str, Any]:
     nodes = list(_below(disk))
-    unfinished = resumes or _is_unfinished(_labels(disk))
+    resumes = unfinished and not wipe
+    unfinished = unfinished or _is_unfinished(_labels(disk))
     holds = [text for node in nodes if (text := _content(node))]
     then = "gone on with" if resumes else "started anew"
     what = f"an unfinished installation, to be {then}" if unfinished else ", ".join(holds)

@@ -124,11 +124,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     [
         ({"installation_disks": [{"serial": "RBX7-C"}]}, "serial number RBX7-A"),
         ({"installation_disks": [{"size_gb": 8}]}, "and there are 2"),
+        ({"installation_disks": [{"serial": "RBX7-A"}]}, "declares one disk"),
+        ({"initramfs_unlock_keys": ["ssh-ed25519 mistyped"]}, "as `ssh-keygen` writes it"),
         ({"installation_swap_mib": 4096}, "the smallest disk has"),
         ({"installation_argon2_memory_mib": 800}, "MiB of memory"),
         ({"installation_passphrase": "short"}, "32 random characters"),
     ],
-    ids=["no-such-serial", "ambiguous-size", "too-small", "too-little-memory", "weak-passphrase"],
+    ids=[
+        "no-such-serial",
+        "ambiguous-size",
+        "one-disk",
+        "mistyped-key",
+        "too-small",
+        "too-little-memory",
+        "weak-passphrase",
+    ],
 )
 def test_what_cannot_be_installed_is_refused(
     server: Server, declared: dict[str, object], said: str
