@@ -44,7 +44,9 @@ def refusal(error: OSError) -> PasInfraError:
     return PasInfraError(
         f"this machine refused: {error.strerror or error}",
         where=str(error.filename),
-        next_step="make room or give yourself the right to it, then run the command again",
+        next_step="make its directory, or name another place"
+        if isinstance(error, FileNotFoundError)
+        else "make room or give yourself the right to it, then run the command again",
     )
 
 

@@ -17,13 +17,15 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.progress import progress_of
 from orchestrator.cli.terminal import console, print_json
+from orchestrator.errors import Incomplete
 
 if TYPE_CHECKING:
     from orchestrator.drift.finding import Finding
     from orchestrator.environment import Environment
     from orchestrator.store import Store
 
-_NEVER = "{} was not looked at yet: pas-infra drift"
+_NEVER = "{} was not looked at yet"
+_LOOK = "pas-infra drift --env {}"
 
 
 @click.group("drift", invoke_without_command=True)
@@ -146,7 +148,7 @@ def history(environment_name: str, limit: int, *, as_json: bool) -> None:
     elif found:
         show_looks(found, console())
     else:
-        click.echo(_NEVER.format(environment.name), err=True)
+        click.echo(f"{_NEVER.format(environment.name)}: {_LOOK.format(environment_name)}", err=True)
 
 
 @command.command("show")
@@ -168,14 +170,14 @@ def show_finding(identity: str | None, environment_name: str, *, as_json: bool) 
                 show_known(known, console())
             return
         found, looked = store.drift.open(), was_looked_at(store)
+    if not (found or looked):
+        raise Incomplete(_NEVER.format(environment.name), next_step=_LOOK.format(environment_name))
     if as_json:
         print_json([asdict(one) for one in found])
     elif found:
         show_sightings(found, console(), diffs=False)
-    elif looked:
-        click.echo(f"{environment.name} has no open finding", err=True)
     else:
-        click.echo(_NEVER.format(environment.name), err=True)
+        click.echo(f"{environment.name} has no open finding", err=True)
 
 
 @command.command("accept")

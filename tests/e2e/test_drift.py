@@ -52,7 +52,7 @@ def test_what_no_role_and_no_check_asks_about_is_seen(hardened: Bench) -> None:
     unit = "/etc/systemd/system/rogue.service"
     hardened.on(HOST, f"printf '[Service]\\nExecStart=/bin/true\\n' > {unit}")
     quick = hardened.pas_infra("drift", "--quick", *HERE, "--json", code=2).json
-    look = hardened.pas_infra("drift", *QUICK, "--json", code=2).json
+    look = hardened.pas_infra("drift", *HERE, "--json", code=2).json
     hardened.on(HOST, f"rm {unit}; systemctl daemon-reload")
     assert f"file {unit}" in {f"{one['object_kind']} {one['name']}" for one in quick["findings"]}
     assert all("rogue.service" in one["name"] for one in quick["findings"])

@@ -133,13 +133,19 @@ def test_a_role_that_is_none_is_refused_before_anything_runs(
     assert "there is no role `nope`" in said(capsys, "-e", environment, "-r", "nope", code=1)
 
 
-@pytest.mark.parametrize("listed", ["show", "history"])
+@pytest.mark.parametrize(("listed", "code"), [("show", 4), ("history", 0)])
 def test_where_nobody_has_looked_no_finding_says_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     listed: str,
+    code: int,
 ) -> None:
+    """A list of runs may be empty; that nothing is open nobody can say."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    assert run(["drift", listed, "-e", str(write_small(tmp_path / "small"))]) == 0
-    assert "small was not looked at yet: pas-infra drift" in capsys.readouterr().err
+    small = str(write_small(tmp_path / "small"))
+    assert run(["drift", listed, "-e", small]) == code
+    said = capsys.readouterr()
+    assert "small was not looked at yet" in said.err
+    assert f"pas-infra drift --env {small}" in " ".join(said.err.split())
+    assert said.out == ""

@@ -143,14 +143,14 @@ def test_a_certificate_says_what_became_of_each_copy(tmp_path: Path) -> None:
         "génération 3",
         "génération 4",
         "5" * 64,
-        "ouvrait 1 des 1 copies",
+        "Copies de l’en-tête : 1. Celles que la clé du client ouvrait avant sa destruction : 1.",
         "chacun des 7 secrets du serveur",
         "administration : le coffre du siège",
         "selon la déclaration de bdurand",
         "27/11/2026 à 03:00:00 (CET)",
-        "rbx7/client-alpha</code> sur sysfab, 31 sauvegarde(s), 3,2 Go",
+        "rbx7/client-alpha</code> sur sysfab, sauvegardes : 31, 3,2 Go",
         "35 sur sysfab",
-        "sur rbx7 (2 fichiers)",
+        "sur rbx7 (fichiers : 2)",
         "chacun des 9 secrets qui existent",
     ):
         assert str(words) in page, words

@@ -16,6 +16,7 @@ from report_store import NOW, SECRETS, Desk, desk_of, everywhere
 from orchestrator import oscal
 from orchestrator.catalogue import load_catalogue
 from orchestrator.environment import Waiver
+from orchestrator.paths import project_root
 from orchestrator.records import MeasureState, Verdict
 from orchestrator.report import LANGUAGES, Edition, page
 from orchestrator.report.colours import STATE_OF_VERDICT, STATES
@@ -286,3 +287,10 @@ def test_a_measure_of_other_clauses_says_which(desk: Desk, tmp_path: Path) -> No
     assert "hors du contrat" in page_of(desk, Edition.CLIENT, "fr")
     desk.environment = replace(desk.environment, pas_document=None)
     assert load_catalogue()["8.1.1"].summary.split()[-1] in page_of(desk, Edition.CLIENT, "fr")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_role_has_a_name_for_its_reader(language: str) -> None:
+    texts = yaml.safe_load((TEXTS / f"{language}.yml").read_text("utf-8"))
+    there = {path.parent.name for path in (project_root() / "roles").glob("*/README.md")}
+    assert set(texts["roles"]) == there
