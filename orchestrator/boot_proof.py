@@ -14,8 +14,8 @@ from importlib import resources
 from orchestrator.engine import Connection, secret, variables
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
+from orchestrator.initramfs import initramfs_of, pinned
 from orchestrator.reboot import Ask, UnlockProof
-from orchestrator.unlock import initramfs_of, pinned
 
 Facts = Mapping[str, Sequence[str]]
 

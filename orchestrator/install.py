@@ -15,11 +15,11 @@ from orchestrator.engine import (
 )
 from orchestrator.environment import Environment, Host
 from orchestrator.exit_codes import ExitCode
+from orchestrator.initramfs import settings
 from orchestrator.lab import ensure_archive, system_recipe
 from orchestrator.paths import project_root
 from orchestrator.records import RunStatus
 from orchestrator.runs import STATUS_OF_PLAY, recorded
-from orchestrator.unlock import settings
 
 PLAYBOOK = "playbooks/install.yml"
 _SURVEY = "Say what will be destroyed"

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from orchestrator.engine import variables
 from orchestrator.environment import Environment, Host, role_defaults
 from orchestrator.errors import PasInfraError
+from orchestrator.initramfs import settings
 from orchestrator.keys.devices import Device, Tang
 from orchestrator.keys.key_store import key_store
 from orchestrator.paths import project_root
-from orchestrator.unlock import declared_passphrases, settings
+from orchestrator.unlock import declared_passphrases
 
 _SLOTS = "encryption_key_slots"
 

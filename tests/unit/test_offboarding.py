@@ -143,7 +143,7 @@ def test_a_certificate_says_what_became_of_each_copy(tmp_path: Path) -> None:
         "génération 3",
         "génération 4",
         "5" * 64,
-        "Copies de l’en-tête : 1. Celles que la clé du client ouvrait avant sa destruction : 1.",
+        "Celles que la clé du client ouvrait avant sa destruction : 1.",
         "chacun des 7 secrets du serveur",
         "administration : le coffre du siège",
         "selon la déclaration de bdurand",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import reboot, unlock
+from orchestrator import initramfs, reboot, unlock
 from orchestrator.engine import Connection
 from orchestrator.environment import load_environment
 from orchestrator.errors import PasInfraError
-from orchestrator.unlock import Initramfs, Said, judge, pinned
+from orchestrator.initramfs import Initramfs, Said, judge, pinned
 
 HERE = Connection("rbx7", "198.18.0.11", 22, "ops", "-F /lab/ssh_config -o User=ops")
 
@@ -131,8 +131,8 @@ def test_pins_may_lie_in_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "pins").write_text("rbx7.initramfs ssh-ed25519 KEY\n")
     asked = {"installation_known_hosts": "~/pins", "initramfs_unlock_port": 2222}
-    monkeypatch.setattr(unlock, "settings", lambda *_: asked)
-    assert unlock.initramfs_of(load_environment("lab"), HERE).pins == tmp_path / "pins"
+    monkeypatch.setattr(initramfs, "settings", lambda *_: asked)
+    assert initramfs.initramfs_of(load_environment("lab"), HERE).pins == tmp_path / "pins"
 
 
 def test_what_stands_against_a_restart_is_asked_in_shell_that_runs() -> None:
