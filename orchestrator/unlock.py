@@ -11,10 +11,18 @@ from orchestrator.engine import Connection, connections, secret
 from orchestrator.environment import Environment, Host
 from orchestrator.errors import PasInfraError
 from orchestrator.initramfs import Initramfs, Said, attack, give, initramfs_of
+from orchestrator.reboot import Ask
 from orchestrator.runs import recorded
 
 _BETWEEN = 2.0  # seconds between two attempts to reach it
 _PAUSE = 10.0  # seconds after which an initramfs that was busy is asked again
+# What is wrong with a system that has just started, a line each.
+LOOK = """
+systemctl is-system-running --wait > /dev/null || :
+systemctl list-units --failed --plain --no-legend | sed 's/ .*/ has failed/'
+awk '/^md/ { name = $1 }
+    /\\[[U_]*_[U_]*\\]$/ { print "the mirror " name " lacks a disk" }' /proc/mdstat || :
+"""
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,12 @@ def _open(initramfs: Initramfs, passphrases: Iterable[str], patience: float) -> 
         where=where,
         next_step="see on the server's console where its start has come to",
     )
+
+
+def faults_after(connection: Connection, ask: Ask) -> tuple[str, ...]:
+    """What is wrong with a host that runs again: failed units, mirrors that lack a disk."""
+    code, said = ask(connection, LOOK)
+    return tuple(said.splitlines()) if code == 0 else ("it could not be asked how it is",)
 
 
 def _wait_for_system(connection: Connection, patience: float) -> None:

@@ -34,10 +34,16 @@ def command(host_name: str, environment_name: str, patience: int, *, ask: bool) 
     not the one yet `installation_former_passphrase`; it goes over SSH, to nobody but the initramfs
     whose host key was pinned when HOST was installed. Then the volumes of its clients are opened,
     each with its key from the key store, and what is enabled of their services is started.
+
+    Exit 2 when it runs, but a unit has failed or a mirror lacks a disk.
     """
+    from rich.markup import escape
+
     from orchestrator.clients import open_all
+    from orchestrator.engine import connections
     from orchestrator.environment import load_environment
-    from orchestrator.unlock import declared_passphrases, unlock
+    from orchestrator.reboot import ask_host
+    from orchestrator.unlock import declared_passphrases, faults_after, unlock
 
     environment = load_environment(environment_name)
     host = environment.host(host_name)
@@ -55,6 +61,8 @@ def command(host_name: str, environment_name: str, patience: int, *, ask: bool) 
         done = unlock(environment, host, passphrases(), patience=patience, stage=stages.begin)
         stages.begin(f"volumes of {host.name}")
         opened = open_all(environment, host.name)
+        stages.begin(f"how {host.name} is")
+        faults = faults_after(connections(environment, [host.name])[0], ask_host)
     told = console(stderr=True)
     if done.opened:
         told.print(
@@ -65,7 +73,11 @@ def command(host_name: str, environment_name: str, patience: int, *, ask: bool) 
         told.print(f"{host.name} is running: there was nothing to unlock")
     for one in opened:
         show_opened(one, told)
-    return ExitCode.ERROR if any(one.trouble for one in opened) else ExitCode.OK
+    for fault in faults:
+        told.print(f"[red]✗[/] {host.name}: {escape(fault)}")
+    if any(one.trouble for one in opened):
+        return ExitCode.ERROR
+    return ExitCode.FINDINGS if faults else ExitCode.OK
 
 
 def _typed(name: str) -> str:

@@ -141,3 +141,32 @@ def test_what_stands_against_a_restart_is_asked_in_shell_that_runs() -> None:
     )
     assert "syntax" not in done.stderr.lower()
     assert "not found" not in done.stderr
+
+
+MIRRORS = """\
+Personalities : [raid1]
+md126 : active raid1 vda3[0] vdb3[1]
+      523264 blocks super 1.2 [2/2] [UU]
+md127 : active raid1 vda4[0]
+      7598080 blocks super 1.2 [2/1] [U_]
+      bitmap: 1/1 pages [4KB], 65536KB chunk
+"""
+
+
+def test_a_mirror_that_lacks_a_disk_is_named_after_a_start(tmp_path: Path) -> None:
+    (tmp_path / "mdstat").write_text(MIRRORS)
+    (tmp_path / "systemctl").write_text("#!/bin/sh\n[ $1 = list-units ] && echo a.service x y\n")
+    (tmp_path / "systemctl").chmod(0o700)
+    script = unlock.LOOK.replace("/proc/mdstat", str(tmp_path / "mdstat"))
+
+    def ask(_: Connection, __: str) -> tuple[int, str]:
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        done = subprocess.run(
+            ["sh", "-s"], input=script, env=environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout
+
+    assert unlock.faults_after(HERE, ask) == (
+        "a.service has failed", "the mirror md127 lacks a disk"
+    )  # fmt: skip
+    assert unlock.faults_after(HERE, lambda *_: (255, "")) == ("it could not be asked how it is",)
