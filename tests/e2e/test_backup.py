@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from e2e.bench import STATE, Bench
 
 SET, ANOTHER = "rbx7/client-alpha", "rbx7/client-beta"
@@ -80,6 +82,7 @@ def test_a_source_that_was_built_anew_has_its_keys_again(hardened: Bench) -> Non
     hardened.hosts = "hardened"
 
 
+@pytest.mark.full
 def test_archives_that_are_kept_no_longer_go(hardened: Bench, environment_copy: Path) -> None:
     hardened.hosts = None
     for _ in range(2):

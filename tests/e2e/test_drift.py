@@ -3,6 +3,7 @@
 import signal
 from typing import Any
 
+import pytest
 from tampering.corpus import Tampering, batches, brief, read_corpus
 
 from e2e.bench import LAB, Bench, until
@@ -48,19 +49,21 @@ def test_a_look_at_a_host_that_was_left_alone(hardened: Bench) -> None:
     assert 80 < host["coverage"] < 100
 
 
-def test_what_no_role_and_no_check_asks_about_is_seen(hardened: Bench) -> None:
+@pytest.mark.parametrize("more", [("--quick",), pytest.param((), marks=pytest.mark.full)])
+def test_what_no_role_and_no_check_asks_about_is_seen(
+    hardened: Bench, more: tuple[str, ...]
+) -> None:
     unit = "/etc/systemd/system/rogue.service"
     hardened.on(HOST, f"printf '[Service]\\nExecStart=/bin/true\\n' > {unit}")
-    quick = hardened.pas_infra("drift", "--quick", *HERE, "--json", code=2).json
-    look = hardened.pas_infra("drift", *HERE, "--json", code=2).json
-    hardened.on(HOST, f"rm {unit}; systemctl daemon-reload")
-    assert f"file {unit}" in {f"{one['object_kind']} {one['name']}" for one in quick["findings"]}
-    assert all("rogue.service" in one["name"] for one in quick["findings"])
+    try:
+        found = hardened.pas_infra("drift", *more, *HERE, "--json", code=2).json["findings"]
+    finally:
+        hardened.on(HOST, f"rm {unit}; systemctl daemon-reload")
+    assert {one["eye"] for one in found} == {"collector"}, found
+    assert f"file {unit}" in {f"{one['object_kind']} {one['name']}" for one in found}
+    assert all("rogue.service" in one["name"] for one in found)
     [alone] = hardened.pas_infra("drift", "--quick", *HERE, "--json", code=0).json["hosts"]
     print(f"\na quick look at a host: {alone['seconds']:.1f} s")  # noqa: T201 - a duration
-    assert {one["eye"] for one in look["findings"]} == {"collector"}, look["findings"]
-    assert f"file {unit}" in {f"{one['object_kind']} {one['name']}" for one in look["findings"]}
-    assert all("rogue.service" in one["name"] for one in look["findings"])
 
 
 def test_what_moved_is_named_and_put_right(hardened: Bench) -> None:

@@ -82,7 +82,14 @@ def by_hanging_up(started: Started) -> None:
     os.kill(started.process.pid, signal.SIGHUP)
 
 
-@pytest.mark.parametrize("stop", [by_the_terminal, by_kill_term, by_hanging_up])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        by_the_terminal,
+        pytest.param(by_kill_term, marks=pytest.mark.full),
+        pytest.param(by_hanging_up, marks=pytest.mark.full),
+    ],
+)
 def test_an_apply_that_is_stopped_ends_in_order(
     hardened: Bench, stop: Callable[[Started], None]
 ) -> None:

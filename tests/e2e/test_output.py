@@ -140,6 +140,7 @@ def test_what_is_narrowed_stays_narrow(
     assert {check["check"].split(".py")[0].removeprefix("test_") for check in checks} == files
 
 
+@pytest.mark.full
 def test_a_plan_of_one_role_leaves_the_others_alone(changed: Bench) -> None:
     changed.on("bastion", "rm -f /etc/ssh/banner; echo >> /etc/chrony/pas-infra.conf")
 

@@ -141,7 +141,7 @@ def declare(environment: Path, setting: str) -> None:
     ("store", "mode", "strategy"),
     [
         pytest.param("vaulted", "check", "mitogen", marks=pytest.mark.full),
-        ("vaulted_by_command", "apply", "linear"),
+        pytest.param("vaulted_by_command", "apply", "linear", marks=pytest.mark.full),
         ("encrypted_with_age", "apply", "mitogen"),
         pytest.param("printed_by_command", "apply", "mitogen", marks=pytest.mark.full),
     ],

@@ -108,7 +108,8 @@ def nothing_armed(rig: Rig) -> Iterator[None]:
     left = {line.split("/")[-1] for line in rig.armed() if line.startswith(COMMITS)}
     for name in left:
         rig.root(f"python3 {GUARD} restore {name} failed", code=None)
-    rig.root(f"rm -rf {COMMITS}/* /etc/systemd/system/pas-infra-rollback*" if left else ":")
+    if left:
+        rig.root(f"rm -rf {COMMITS}/* /etc/systemd/system/pas-infra-rollback*")
 
 
 def _but_time(described: list[object] | None) -> list[object] | None:

@@ -86,6 +86,9 @@ def slots(device: str) -> list[str]:
     return list(luks.metadata(device)["keyslots"])
 
 
+STEPS = 8  # moments at which it is killed
+
+
 def test_the_new_passphrase_takes_the_formers_place(device: str) -> None:
     said = changed(device)
     assert (said["added"], said["removed"], said["strangers"]) == (True, [0], [])
@@ -104,13 +107,13 @@ def test_killed_anywhere_it_leaves_a_key_and_goes_on(device: str) -> None:
     new, former = "former", "new"
     added = removed = 0
     before = headers_in_memory()
-    for step in range(12):
+    for step in range(STEPS):
         process = change(device, new, former)
-        time.sleep(whole * (step + 1) / 12)
+        time.sleep(whole * (step + 1) / STEPS)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         opened = [word for word in (new, former) if luks.opened_by(device, word) is not None]
-        assert opened, f"nothing opens it, killed after {whole * (step + 1) / 12:.2f} s"
+        assert opened, f"nothing opens it, killed after {whole * (step + 1) / STEPS:.2f} s"
         added += new in opened
         removed += former not in opened
         assert headers_in_memory() == before
@@ -119,7 +122,7 @@ def test_killed_anywhere_it_leaves_a_key_and_goes_on(device: str) -> None:
         assert luks.opened_by(device, new) is not None
         new, former = former, new
     assert added > 0, "it was always killed before it had done anything"
-    assert removed < 12, "it was always killed after it had done everything"
+    assert removed < STEPS, "it was always killed after it had done everything"
 
 
 def test_a_copy_of_a_header_that_is_tried_is_left_nowhere(device: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.environment import load_environment
 from orchestrator.errors import PasInfraError
 from tampering.bench import Batch, Bench, rounds
-from tampering.corpus import Tampering, batches, brief, read_corpus
+from tampering.corpus import Tampering, batches, brief, read_corpus, sample
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="As many as show every check and every task once, and those that mix at once.",
     )
+    group.addoption(
+        "--sample",
+        action="store_true",
+        help="Of these as many as are tried at the same time, once: one batch a host.",
+    )
     group.addoption("--environment", default="lab", help="The environment of the hosts: a lab.")
 
 
@@ -31,6 +36,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         corpus = read_corpus(role) if role else []
         if metafunc.config.getoption("--brief"):
             corpus = brief(corpus)
+        if metafunc.config.getoption("--sample"):
+            corpus = sample(corpus, len(metafunc.config.getoption("--host")) or 1)
         metafunc.parametrize("tampering", corpus, ids=str)
 
 
@@ -66,7 +73,8 @@ def round_of(
     """Which tamperings are tried at the same time."""
     backend = "nspawn" if bench.is_container() else "qemu"
     here = [each for each in corpus if each.backend in ("any", backend)]
-    together = batches(here) if request.config.getoption("--brief") else [(each,) for each in here]
+    at_once = request.config.getoption("--brief") or request.config.getoption("--sample")
+    together = batches(here) if at_once else [(each,) for each in here]
     return {
         tampering: round_
         for round_ in rounds(together, len(bench.hosts))

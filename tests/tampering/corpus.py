@@ -98,3 +98,9 @@ def batches(tamperings: Iterable[Tampering]) -> list[tuple[Tampering, ...]]:
         else:
             groups.append([tampering])
     return [tuple(group) for group in groups]
+
+
+def sample(tamperings: Iterable[Tampering], hosts: int) -> list[Tampering]:
+    """The brief ones that so many hosts show in one round: a batch a host, the first ones."""
+    first = batches(brief(tamperings))[:hosts]
+    return [tampering for batch in first for tampering in batch]

@@ -44,10 +44,9 @@ def test_what_failed_is_said_at_the_end(output: str, begins: str, named: str) ->
     ("scenario", "left_out"),
     [
         ("time", {"check", "idempotence", "verify"}),
-        ("backup", {"check", "idempotence"}),  # of two roles; its verification is its own
-        ("confirmed_commit", set()),  # no role of the site
-        ("tang", {"verify"}),  # nobody else plans what it declares
-        ("encryption", {"verify"}),  # nor a host with a kernel of its own
+        ("encryption", {"check", "idempotence", "verify"}),
+        ("backup", set()),  # its verification is its own
+        ("tang", set()),  # and what this one declares
     ],
 )
 def test_a_scenario_leaves_out_what_the_same_run_sees_elsewhere(

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from tampering.corpus import Tampering, batches, brief, read_corpus, roles
+from tampering.corpus import Tampering, batches, brief, read_corpus, roles, sample
 
 from orchestrator.catalogue import check_measures, role_measures
 from orchestrator.paths import project_root
@@ -66,3 +66,12 @@ def test_a_batch_shows_nothing_twice(role: str) -> None:
         seen = [name for each in batch for name in [*each.fails, *each.drift, *each.files]]
         assert len(seen) == len(set(seen))
         assert len(batch) == 1 or not any(each.alone for each in batch)
+
+
+@pytest.mark.parametrize("role", roles())
+def test_a_sample_is_a_round_with_something_that_is_repaired(role: str) -> None:
+    corpus = brief(read_corpus(role))
+    one, two = sample(corpus, 1), sample(corpus, 2)
+    assert one == list(batches(corpus)[0])
+    assert two[: len(one)] == one
+    assert any(tampering.repair for tampering in one)
