@@ -62,6 +62,7 @@ def test_after_a_kill_while_dpkg_works_the_next_apply_converges(hardened: Bench)
     hardened.pas_infra("plan", *TIME, code=0)
 
 
+@pytest.mark.full
 def test_after_a_kill_before_the_confirmation_the_next_apply_converges(hardened: Bench) -> None:
     narrow = ("--role", "ssh", "--limit", "bastion")
     hardened.on("bastion", "rm /etc/ssh/sshd_config.d/00-pas-infra.conf")
