@@ -66,10 +66,13 @@ def test_a_saved_plan_is_applied_and_verified(applied: Done) -> None:
     assert "recorded as run" in applied.stderr
 
 
-def test_a_second_apply_changes_nothing(bench: Bench, applied: Done) -> None:
+@pytest.mark.parametrize("narrow", [("--limit", "rbx7"), pytest.param((), marks=pytest.mark.full)])
+def test_a_second_apply_changes_nothing(
+    bench: Bench, applied: Done, narrow: tuple[str, ...]
+) -> None:
     """No task of any role: scenarios leave this to it (tests/run.py)."""
     del applied
-    again = bench.pas_infra("apply", "--yes", "--json", "--limit", "rbx7", code=0).json
+    again = bench.pas_infra("apply", "--yes", "--json", *narrow, code=0).json
     assert again["changed"] == []
     assert again["verification"]["missing"] == {}
 
@@ -77,7 +80,7 @@ def test_a_second_apply_changes_nothing(bench: Bench, applied: Done) -> None:
 @pytest.mark.full
 def test_after_an_apply_there_is_nothing_left_to_plan(bench: Bench, applied: Done) -> None:
     del applied
-    again = bench.pas_infra("plan", "--limit", "bastion", code=0)
+    again = bench.pas_infra("plan", code=0)
     assert "Plan: 0 to change on 0 hosts" in again.stdout
 
 
@@ -145,14 +148,14 @@ def test_a_host_that_is_gone_is_never_fine(hardened: Bench) -> None:
     assert "sysfab" in apply.stderr
 
     hardened.pas_infra("lab", "up", "--name", LAB, "sysfab", code=0)
-    narrow = ("--role", "firewall", "--role", "ssh")
-    hardened.pas_infra("plan", "--limit", "sysfab", *narrow, code=0)
+    hardened.pas_infra("plan", "--limit", "sysfab", code=0)
     hardened.hosts = "hardened"
 
 
-def test_plain_ansible_needs_no_orchestrator(hardened: Bench) -> None:
+@pytest.mark.parametrize("tags", [("--tags", "ssh"), pytest.param((), marks=pytest.mark.full)])
+def test_plain_ansible_needs_no_orchestrator(hardened: Bench, tags: tuple[str, ...]) -> None:
     site = ("-i", "inventories/lab", "playbooks/site.yml")
-    narrow = ("--limit", "bastion", "--tags", "ssh")
+    narrow = ("--limit", "bastion", *tags)
     done = hardened.run("ansible-playbook", *site, "--check", *narrow).expect(0)
     assert re.search(r"^bastion +: ok=\d+ +changed=0 ", done.stdout, re.MULTILINE), done.stdout
 

@@ -86,7 +86,7 @@ def slots(device: str) -> list[str]:
     return list(luks.metadata(device)["keyslots"])
 
 
-STEPS = 8  # moments at which it is killed
+STEPS = 12  # moments at which it is killed
 
 
 def test_the_new_passphrase_takes_the_formers_place(device: str) -> None:
