@@ -38,6 +38,8 @@ EDITED_IN_PLACE = {
         "a line of somebody who has gone is taken out; nobody reads it to let anybody in",
     ("accounts", "Remove accounts that are root under another name"):
         "takes lines out only, under the confirmed commit, which brings the file back",
+    ("accounts", "Forget the passwords of root's other names"):
+        "takes lines out only, under the confirmed commit, which brings the file back",
     ("accounts", "Keep everybody out of the group by which a host is delivered"):
         "empties one list of members, under the confirmed commit, which brings the file back",
 }  # fmt: skip
