@@ -28,6 +28,7 @@ from orchestrator.environment.roles_spec import read_roles, read_site
 from orchestrator.environment.secret_store import read_secret_store
 from orchestrator.environment.shape import SchemaName, shape_problems
 from orchestrator.environment.spelling import did_you_mean, remedy
+from orchestrator.environment.unlock_problems import unlock_key_problems
 from orchestrator.environment.variables import missing_problems, variable_problems
 from orchestrator.environment.vault import VaultOpener
 from orchestrator.errors import ConfigurationInvalid, Problem
@@ -82,6 +83,7 @@ def load_environment(
         problems += data_set_problems(documents["data_sets"], inventory)
     if "people" in documents and not faults["people"]:
         problems += _people_problems(documents, inventory, today or date.today())
+        problems += unlock_key_problems(documents["people"], inventory)
     problems += register_problems(directory, today or date.today())
     if declared is not None:
         problems += _host_problems(declared, inventory)

@@ -18,6 +18,8 @@ SYSTEM_ACCOUNTS = {
 }
 SYSTEM_PREFIXES = ("systemd-", "_")
 SECOND_FACTOR_RULE = "second_factor:"
+# Prefixes of the widest networks, by version of IP, that a machine's keys may be bound to.
+WIDEST = {4: 24, 6: 64}
 
 
 def people_problems(
@@ -146,14 +148,27 @@ def _machine_problems(
             f"{account} has a forced command and sudo rights",
             "give one: what the forced command may do as root belongs into the command",
         )
+    if "sudo" not in entry and "forced_command" not in entry:
+        yield document.problem(
+            keys,
+            f"{account} may run whatever it likes: it has neither a forced command nor sudo rights",
+            "give one: a machine is there for one thing",
+        )
     for position, origin in enumerate(entry["from"]):
         try:
-            ip_network(origin)
+            network = ip_network(origin)
         except ValueError:
             yield document.problem(
                 (*keys, "from", position),
                 f"`{origin}` is no address and no network",
                 "write 192.0.2.7, 192.0.2.0/28 or 2001:db8::7",
+            )
+            continue
+        if network.prefixlen < WIDEST[network.version]:
+            yield document.problem(
+                (*keys, "from", position),
+                f"`{origin}` is so wide that the keys of {account} are bound to nowhere",
+                f"name the machine's address, or a network of /{WIDEST[network.version]} at most",
             )
 
 

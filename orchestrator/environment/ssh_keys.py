@@ -28,6 +28,9 @@ class PublicKey:
 
 def public_key(text: str) -> PublicKey:
     """The key in a line of OpenSSH's form; raises ValueError, in words, for one not accepted."""
+    if not text.isprintable():
+        # A second line would be a second key, without any restriction of the first.
+        raise ValueError("is more than one line, or holds what cannot be printed")
     fields = text.split(maxsplit=2)
     if len(fields) < 2:
         raise ValueError("is no public key: it has no two fields")

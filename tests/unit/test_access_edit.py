@@ -65,6 +65,7 @@ machines:
     owner: ben
     from:
       - 192.0.2.41
+    forced_command: /usr/bin/true
     valid_until: 2099-12-31
     keys:
       - {MORE}

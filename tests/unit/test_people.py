@@ -130,6 +130,14 @@ FAULTS = {
     ),
     "a machine without keys": (f"    keys:\n      - {OTHER}\n", "", 23, "needs either", "one of"),
     "a machine from nowhere": ("[192.0.2.40]", "[node]", 28, "no address", "192.0.2.0/28"),
+    "a machine from everywhere": ("[192.0.2.40]", "[0.0.0.0/0]", 28, "bound to nowhere", "/24"),
+    "a machine from all of IPv6": ('[192.0.2.40]', '["2001:db8::/32"]', 28, "to nowhere", "/64"),
+    "a machine that may run anything": (
+        "    sudo: [ALL]\n    valid", "    valid", 23, "whatever it likes", "one thing"
+    ),
+    "a second key in a line of its own": (
+        f"- {PLAIN}", f'- "{PLAIN}\\n{OTHER}"', 18, "more than one line", "ssh-keygen"
+    ),
     "a machine with both": (
         "sudo: [ALL]\n    valid", "sudo: [ALL]\n    forced_command: /bin/x\n    valid", 30,
         "a forced command and sudo", "give one",
@@ -149,6 +157,11 @@ FAULTS = {
     ),
     "a relative command": ("sudo: [ALL]}", "sudo: [rm]}", 2, "an absolute command", "whole"),
     "a negated command": ("sudo: [ALL]}", "sudo: ['/bin/x, !/bin/sh']}", 2, "negations", "whole"),
+    "any program of a directory": (
+        "sudo: [ALL]}", "sudo: [/usr/bin/]}", 2, "one program", "whole"
+    ),
+    "any file below": ("sudo: [ALL]}", "sudo: [sudoedit /etc/]}", 2, "one program", "whole"),
+    "a regular expression": ("sudo: [ALL]}", "sudo: ['/bin/cat ^.+$']}", 2, "patterns", "whole"),
     "any argument": ("sudo: [ALL]}", "sudo: [/bin/cat /var/log/*]}", 2, "patterns", "whole"),
     "unknown key": ("    name: Ben", "    nmae: Ben", 14, "`nmae` is unknown", "`name`"),
 }  # fmt: skip
@@ -188,6 +201,30 @@ def test_a_machine_needs_a_waiver_for_the_second_factor(
     assert (problem.file.name, problem.line) == ("people.yml", 23)
     assert what in problem.what
     assert "second_factor:runner" in problem.next_step
+
+
+def test_who_may_unlock_disks_is_somebody_declared(project: Path) -> None:
+    directory = project / "inventories/small"
+    with (directory / "environment.yml").open("a") as file:
+        file.write("variables: [initramfs_unlock_keys, made_on_the_spot]\n")
+    variables = directory / "group_vars/all.yml"
+    variables.parent.mkdir()
+    variables.write_text(f"initramfs_unlock_keys:\n  - {PLAIN}\n  - {OTHER}\n")
+    load(project)
+    people = directory / "people.yml"
+    ben = PEOPLE[PEOPLE.index("  - account: ben") : PEOPLE.index("machines:")]
+    people.write_text(PEOPLE.replace(ben, ""))
+    (problem,) = problems_of(project)
+    assert (problem.file, problem.line) == (variables, 2)
+    assert "`ben@desk` may unlock disks, and is nobody's key" in problem.what
+    # A key that only Ansible can compute may be theirs.
+    text = PEOPLE.replace(ben, "").replace(
+        f"keys:\n      - {OTHER}", "keys_variable: made_on_the_spot"
+    )
+    people.write_text(text)
+    with variables.open("a") as file:
+        file.write("made_on_the_spot: [\"{{ lookup('ansible.builtin.file', 'key.pub') }}\"]\n")
+    load(project)
 
 
 def test_everything_is_told_at_once(project: Path) -> None:
