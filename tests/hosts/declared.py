@@ -4,12 +4,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 ROLES = Path(__file__).parents[2] / "roles"
+# Who may "keep" a recommendation that is no setting of the host (recommendations.yml says more).
+NOT_HERE = {"later", "people", "nothing"}
 
 
 @dataclass(frozen=True)
@@ -88,16 +91,53 @@ def _account(entry: dict[str, Any]) -> Account:
 
 
 def active_recommendations(declared: Declared, today: date) -> frozenset[str]:
-    """The recommendations that the host follows: its level reaches them, and no waiver holds."""
-    content = yaml.safe_load((ROLES / "hardening/vars/main/recommendations.yml").read_text("utf-8"))
-    levels = content["__hardening_levels"]
+    """The recommendations that the host follows: reached by its level, kept, and not waived."""
+    return frozenset(
+        number for number, keepers in _unwaived(declared, today).items() if keepers - NOT_HERE
+    )
+
+
+def recommendations_that_nothing_keeps(declared: Declared, today: date) -> list[str]:
+    """Those that the level reaches, no role keeps yet, and nobody has waived: each is a finding."""
+    return [
+        f"nothing keeps {number} yet, and no waiver says so: see the README of role hardening"
+        for number, keepers in _unwaived(declared, today).items()
+        if keepers == {"later"}
+    ]
+
+
+def _unwaived(declared: Declared, today: date) -> dict[str, set[str]]:
+    """Who keeps each recommendation that the host's level reaches and that is not waived."""
+    levels = _content()["__hardening_levels"]
     reached = levels[: levels.index(declared["hardening_level"]) + 1]
     waived = {w["rule"] for w in declared.waivers if w["until"] >= today.isoformat()}
-    return frozenset(
-        number
-        for number, about in content["__hardening_recommendations"].items()
+    return {
+        number: set(about["kept_by"])
+        for number, about in _content()["__hardening_recommendations"].items()
         if about["level"] in reached and f"ANSSI-BP-028 {number}" not in waived
-    )
+    }
+
+
+def idle_waivers(declared: Declared) -> list[str]:
+    """What to say of waivers of recommendations that their roles keep whatever is waived."""
+    kept = {
+        f"ANSSI-BP-028 {number}": about["kept_by"]
+        for number, about in _content()["__hardening_recommendations"].items()
+        if not {"hardening", *NOT_HERE} & set(about["kept_by"])
+    }
+    return [
+        f"the waiver for {w['rule'].split()[-1]} lifts nothing, for {', '.join(kept[w['rule']])} "
+        "keeps it on every host: waive the check that fails"
+        for w in declared.waivers
+        if w["rule"] in kept
+    ]
+
+
+@cache
+def _content() -> dict[str, Any]:
+    text = (ROLES / "hardening/vars/main/recommendations.yml").read_text("utf-8")
+    content: dict[str, Any] = yaml.safe_load(text)
+    return content
 
 
 def ended_waivers(declared: Declared, today: date) -> list[str]:

@@ -6,7 +6,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from declared import Declared, active_recommendations, ended_waivers, read_declaration
+from declared import (
+    Declared,
+    active_recommendations,
+    ended_waivers,
+    idle_waivers,
+    read_declaration,
+    recommendations_that_nothing_keeps,
+)
 
 from orchestrator.environment import load_environment
 from orchestrator.verify import declaration
@@ -22,10 +29,10 @@ def declared(level: str = "minimal", **until: str) -> Declared:
 @pytest.mark.parametrize(
     ("level", "reached", "not_reached"),
     [
-        ("minimal", {"R56", "R80"}, {"R9", "R57", "R76"}),
-        ("intermediary", {"R56", "R9"}, {"R57", "R76"}),
-        ("enhanced", {"R56", "R9", "R57"}, {"R76"}),
-        ("high", {"R56", "R9", "R57", "R76"}, set()),
+        ("minimal", {"R56", "R80"}, {"R9", "R57", "R49"}),
+        ("intermediary", {"R56", "R9"}, {"R57", "R49"}),
+        ("enhanced", {"R56", "R9", "R57"}, {"R49"}),
+        ("high", {"R56", "R9", "R57", "R49"}, set()),
     ],
 )
 def test_a_level_includes_those_before_it(
@@ -40,14 +47,26 @@ def test_a_waiver_lifts_its_recommendation_through_its_last_day() -> None:
     host = declared("high", R56="2026-03-15", R57="2026-03-14")
     active = active_recommendations(host, TODAY)
     assert "R56" not in active
-    assert {"R5", "R57"} <= active
+    assert {"R9", "R57"} <= active
 
 
 def test_an_ended_waiver_is_a_finding_until_it_is_removed() -> None:
-    host = declared(R31="2026-03-14", R32="2026-03-15")
+    host = declared(R36="2026-03-14", R32="2026-03-15")
     assert ended_waivers(host, TODAY) == [
-        "the waiver for R31 ended on 2026-03-14: renew it, or remove it"
+        "the waiver for R36 ended on 2026-03-14: renew it, or remove it"
     ]
+
+
+def test_what_nothing_keeps_is_a_finding_unless_it_is_waived() -> None:
+    host = declared("enhanced", R5="2026-03-15", R72="2026-03-14")
+    found = recommendations_that_nothing_keeps(host, TODAY)
+    assert [text.split()[2] for text in found] == ["R72", "R79"]
+    assert not {"R5", "R72", "R79"} & active_recommendations(host, TODAY)
+
+
+def test_a_waiver_of_what_a_role_keeps_anyway_is_a_finding() -> None:
+    (said,) = idle_waivers(declared(R31="2026-03-15", R5="2026-03-15", R9="2026-03-15"))
+    assert said.startswith("the waiver for R31 lifts nothing, for accounts keeps it")
 
 
 def test_the_inventory_comes_before_the_defaults_of_the_roles(tmp_path: Path) -> None:
@@ -76,7 +95,7 @@ def test_the_accounts_are_those_of_people_yml_on_this_host(tmp_path: Path) -> No
     ops, _ = found["rbx7"].machines
     # Its key is made with the lab: only Ansible knows it.
     assert ops.keys is None
-    assert ops.origins == ["198.18.0.0/24", "2001:2::/64"]
+    assert ops.origins == ["198.18.0.1", "2001:2::1"]
 
 
 def test_an_environment_without_people_declares_no_accounts(tmp_path: Path) -> None:

@@ -54,15 +54,32 @@ def test_every_recommendation_is_listed_once_with_a_known_level() -> None:
     )
 
 
+def test_every_recommendation_is_a_tag_of_each_role_that_keeps_it() -> None:
+    untagged = [
+        (number, role)
+        for number, about in RECOMMENDATIONS.items()
+        for role in about["kept_by"]
+        if role not in NO_ROLE and number not in _tagged(role) | _judged()
+    ]
+    assert untagged == []
+
+
+def _tagged(role: str) -> set[str]:
+    files = (ROLE.parent / role / "tasks").glob("*.yml")
+    text = "".join(file.read_text("utf-8") for file in files)
+    return {number.upper() for number in re.findall(r"anssi_(r\d+)", text)}
+
+
+def _judged() -> set[str]:
+    """What checks alone see: there is nothing to set."""
+    marks = re.findall(r"mark\.anssi\((.*)\)", CHECKS)
+    return {number for mark in marks for number in re.findall(r"R\d+", mark)}
+
+
 def test_the_role_works_on_what_it_claims_to_keep() -> None:
     kept = {number for number, about in RECOMMENDATIONS.items() if "hardening" in about["kept_by"]}
     tagged = {number.upper() for number in re.findall(r"anssi_(r\d+)", TASKS)}
-    judged = {
-        n
-        for marks in re.findall(r"mark\.anssi\((.*)\)", CHECKS)
-        for n in re.findall(r"R\d+", marks)
-    }
-    assert tagged | judged <= kept
+    assert tagged | _judged() <= kept
     asked = {
         n for n in tagged if f"'{n}'" in TASKS + TEMPLATES or re.search(rf": {n}\b", DATA + TASKS)
     }
