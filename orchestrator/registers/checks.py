@@ -10,7 +10,7 @@ import pytest
 from orchestrator.environment import load_environment
 from orchestrator.records import Verdict
 from orchestrator.registers.facts import Facts, facts_of
-from orchestrator.registers.judge import Finding, judge
+from orchestrator.registers.judge import Finding, judge, next_due
 
 Says = Callable[[str, object], None]
 
@@ -31,7 +31,9 @@ def register_holds(directory: Path, register: str, check: str, says: Says) -> No
     if judgement.findings:
         said = (_in_words(finding, directory) for finding in judgement.findings)
         raise AssertionError("; ".join(said))
-    says("says", f"entries that stand: {len(found.standing(facts.today))}{note}")
+    due = next_due(facts, found, wanted)
+    again = f", the next is due by {due}" if due else ""
+    says("says", f"entries that stand: {len(found.standing(facts.today))}{again}{note}")
 
 
 @cache

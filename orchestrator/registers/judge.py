@@ -97,6 +97,19 @@ def judge(facts: Facts, register: Register, check: RegisterCheck) -> Judgement:
     return Judgement(name, check, Verdict.FAILS if findings else Verdict.HOLDS, findings)
 
 
+def next_due(facts: Facts, register: Register, check: RegisterCheck) -> date | None:
+    """The last day on which what a check asks for every so many months is to be done again."""
+    given = dict(check.parameters)
+    months = given.pop("months", None)
+    if check.rule == rules.reviewed.__name__:
+        last = facts.last_review(register.definition.name)
+    elif check.rule == rules.renewed.__name__:
+        last = rules.newest(register, facts, **given)
+    else:
+        return None
+    return months_after(last, months) if last else None
+
+
 def states(facts: Facts, names: Iterable[str] = ()) -> Sequence[RegisterState]:
     """The state of the registers named, or of all."""
     chosen = list(names) or list(facts.registers)

@@ -81,14 +81,19 @@ def renewed(
     register: Register, facts: Facts, *, months: int, where: Where = None, on: str = "date"
 ) -> Iterator[Fault]:
     """The newest entry, by its day in field `on`, is not older than so many months."""
-    days = [
-        date.fromisoformat(entry.data[on])
-        for entry in facts.standing(register.definition.name, where)
-    ]
-    if not days:
+    last = newest(register, facts, where=where, on=on)
+    if last is None:
         yield Fault(None, "no entry", add(register))
-    elif months_after(max(days), months) < facts.today:
-        yield Fault(None, f"the next was due on {months_after(max(days), months)}", add(register))
+    elif months_after(last, months) < facts.today:
+        yield Fault(None, f"the next was due on {months_after(last, months)}", add(register))
+
+
+def newest(
+    register: Register, facts: Facts, *, where: Where = None, on: str = "date"
+) -> date | None:
+    """The last day that stands in a field of the register."""
+    entries = facts.standing(register.definition.name, where)
+    return max((date.fromisoformat(entry.data[on]) for entry in entries), default=None)
 
 
 def unexpired(register: Register, facts: Facts, *, field: str) -> Iterator[Fault]:

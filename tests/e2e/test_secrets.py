@@ -231,10 +231,10 @@ def files_since(moment: float) -> Iterator[Path]:
     places.append(STATE / "pas-infra/environments")
     since = f"@{moment - 60:.0f}"
     # The disks of the machines are not gone through: `traces_on` looks there.
+    apart = ("-path", STATE / "pas-infra/labs", "-prune", "-o")
+    recent = ("(", "-newermt", since, "-o", "-newerct", since, ")")
     found = subprocess.run(
-        ["find", *places, "-path", STATE / "pas-infra/labs", "-prune", "-o", "-type", "f"]
-        + ["-uid", str(os.geteuid()), "(", "-newermt", since, "-o", "-newerct", since, ")"]
-        + ["-print0"],
+        ["find", *places, *apart, "-type", "f", "-uid", str(os.geteuid()), *recent, "-print0"],
         stdout=subprocess.PIPE,
         check=False,  # what goes away meanwhile is a failure to it
     )

@@ -27,6 +27,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Of these as many as are tried at the same time, once: one batch a host.",
     )
+    group.addoption(
+        "--backend",
+        choices=("nspawn", "qemu"),
+        help="Only those that this kind of host alone shows; those that mix at once.",
+    )
     group.addoption("--environment", default="lab", help="The environment of the hosts: a lab.")
 
 
@@ -34,6 +39,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "tampering" in metafunc.fixturenames:
         role = metafunc.config.getoption("--role")
         corpus = read_corpus(role) if role else []
+        if backend := metafunc.config.getoption("--backend"):
+            corpus = [each for each in corpus if each.backend == backend]
         if metafunc.config.getoption("--brief"):
             corpus = brief(corpus)
         if metafunc.config.getoption("--sample"):
@@ -73,7 +80,7 @@ def round_of(
     """Which tamperings are tried at the same time."""
     backend = "nspawn" if bench.is_container() else "qemu"
     here = [each for each in corpus if each.backend in ("any", backend)]
-    at_once = request.config.getoption("--brief") or request.config.getoption("--sample")
+    at_once = any(map(request.config.getoption, ("--brief", "--sample", "--backend")))
     together = batches(here) if at_once else [(each,) for each in here]
     return {
         tampering: round_

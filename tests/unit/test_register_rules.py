@@ -17,7 +17,7 @@ from orchestrator.paths import project_root
 from orchestrator.records import Verdict
 from orchestrator.registers.facts import gather
 from orchestrator.registers.intervals import deadline, months_after
-from orchestrator.registers.judge import Finding, Judgement, states
+from orchestrator.registers.judge import Finding, Judgement, next_due, states
 
 AS_OF = date(2026, 11, 26)
 PROCEDURES = project_root() / "docs/procedures"
@@ -388,6 +388,19 @@ def test_all_holds_on_the_example(judged: Callable[[date], list[Judgement]]) -> 
     found = judged(AS_OF)
     assert {f"{one.register}.{one.check.name}" for one in found} == EVERY_CHECK
     assert {one.verdict for one in found} == {Verdict.HOLDS}
+
+
+def test_what_returns_says_when_it_is_due_next(lab: Environment) -> None:
+    now = datetime.combine(AS_OF, time(12), UTC)
+    facts = gather(lab, read_registers(lab.directory, LATER), now)
+    due = {
+        f"{name}.{check.name}": next_due(facts, register, check)
+        for name, register in facts.registers.items()
+        for check in register.definition.checks
+    }
+    assert due["access_reviews.access_rights_are_reviewed"] == date(2027, 11, 23)
+    assert due["roles.is_reviewed"] == months_after(facts.last_review("roles") or AS_OF, 12)
+    assert due["changes.are_announced"] is None
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)

@@ -213,6 +213,26 @@ def virtual_host(name: str, *, role: str) -> Iterator[Lab]:
         made.do("down", "--erase")
 
 
+def tamper(lab: Lab, role: str, *more: str | Path) -> None:
+    """Try a role's tamperings on rbx7, as tests/tampering is asked to; all must be seen."""
+    command = ("-m", "pytest", "-q", "--tb=short", "tests/tampering")
+    done = subprocess.run(
+        [sys.executable, *command, "--role", role, "--host", "rbx7", *more],
+        env={
+            **os.environ,
+            "XDG_STATE_HOME": str(STATE),
+            "PAS_INFRA_LAB_DIR": str(lab.directory),
+            "ANSIBLE_TIMEOUT": "300",
+        },
+        cwd=project_root(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "skipped" not in done.stdout
+
+
 def links() -> set[str]:
     """This machine's own network interfaces."""
     return {link.name for link in Path("/sys/class/net").iterdir()}

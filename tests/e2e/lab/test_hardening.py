@@ -77,7 +77,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         lab.do("down", "--erase")
 
 
-@pytest.mark.parametrize("level", ["intermediary", "enhanced", "high"])
+@pytest.mark.parametrize("level", ["minimal", "intermediary", "enhanced", "high"])
 def test_level_is_in_force_after_a_restart(site: Site, level: str) -> None:
     site.at(level)
     applied = json.loads(site.pas_infra("apply", "--yes", "--json", "--reboot").expect(0).stdout)
