@@ -64,6 +64,18 @@ def test_the_site_is_applied_and_verified(lab: Lab) -> None:
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
 
 
+def test_malware_is_found_where_apparmor_confines_the_scanner(lab: Lab) -> None:
+    eicar = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-" + "FILE!$H+H*"
+    assert lab.ssh("rbx7", "sudo tee /srv/found > /dev/null", eicar).returncode == 0
+    confined = "sudo cat /proc/$(systemctl show -P MainPID clamav-daemon.service)/attr/current"
+    assert "(enforce)" in lab.on("rbx7", confined)
+    lab.on("rbx7", "! sudo systemctl start pas-infra-antimalware.service")
+    lab.on("rbx7", "! sudo test -e /srv/found")
+    kept = json.loads(lab.on("rbx7", "sudo tail -n 1 /var/lib/pas-infra/quarantine/manifest.jsonl"))
+    assert kept["origin"] == "/srv/found"
+    lab.on("rbx7", "sudo systemctl start pas-infra-antimalware.service")
+
+
 def test_a_restart_before_the_confirmation_restores_the_host(lab: Lab) -> None:
     """Over a real boot: the state is back before sshd answers, so the operator gets in."""
     guard = (project_root() / GUARD).read_text()
