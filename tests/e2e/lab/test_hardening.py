@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from labs import PROGRAM, STATE, Done, Lab
+from labs import PROGRAM, STATE, Done, Lab, tamper
 
 from orchestrator.paths import project_root
 
@@ -101,3 +101,9 @@ def test_no_driver_of_removable_media_is_loaded(site: Site) -> None:
     said = site.lab.do("ssh", "rbx7", "sudo modprobe usb-storage", code=None)
     assert said.code != 0
     assert "usb_storage" not in site.lab.on("rbx7", "cat /proc/modules")
+
+
+def test_what_only_a_kernel_shows_is_seen(site: Site) -> None:
+    site.at("enhanced")  # what the lab declares for rbx7, and the tamperings are written for
+    site.pas_infra("apply", "--yes", "--reboot").expect(0)
+    tamper(site.lab, "hardening", "--backend", "qemu", "--environment", site.environment)
