@@ -2,22 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from orchestrator.backup.entries import Entry, catalogue_of, directory_of
+from orchestrator.backup.entries import Entry, catalogue_of
 from orchestrator.backup.escrow import escrow_of
+from orchestrator.backup.minutes import write_minutes
 from orchestrator.backup.repositories import Line, Repository, lines_to
 from orchestrator.backup.session import Tell, work
 from orchestrator.engine import printable
 from orchestrator.environment import Environment
 from orchestrator.errors import PasInfraError
 from orchestrator.exit_codes import ExitCode
-from orchestrator.operator import current_operator
 from orchestrator.records import Run, RunStatus, TaskResult, TaskStatus
 from orchestrator.runs import recorded, utc_now
 from orchestrator.store import Store
-from orchestrator.store.private import private_directory, replace_private
 
 COMMAND = "backup test"
 _MEASURES = ("7.5.2", "11.1.1")
@@ -26,7 +24,10 @@ _TESTS = 100  # among which the last one of each data set is searched
 
 @dataclass(frozen=True)
 class TestedSet:
-    """One data set; `rto` is how long it took, `rpo` how old the archive was, in seconds."""
+    """One data set; `rto` is how long it took, `rpo` how old the archive was, in seconds.
+
+    `differing` says of the first ones how they differ, of `differ` in all.
+    """
 
     repository: Repository
     entry: Entry
@@ -35,6 +36,7 @@ class TestedSet:
     rto: float
     rpo: float
     differing: tuple[str, ...]
+    differ: int
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -83,14 +85,14 @@ def restore_test(
                 TaskResult(
                     one.repository.host, "",
                     f"{one.repository}: {one.compared} files of {one.entry.archive} restored in "
-                    f"{one.rto:.1f} s, {len(one.differing)} differ",
+                    f"{one.rto:.1f} s, {one.differ} differ",
                     "backup", status=TaskStatus.FAILED if failed else TaskStatus.OK,
                     message="; ".join(one.faults), measures=_MEASURES,
                 )
             )  # fmt: skip
         if any(one.faults for one in done):
             record.end_with(RunStatus.FINDINGS, "a restore differs from what was backed up")
-        file = _write_minutes(environment, done, files, record.id, from_escrow=from_escrow)
+        file = write_minutes(environment, done, files, record.id, from_escrow=from_escrow)
         return Tested(record.id, tuple(done), file)
 
 
@@ -142,47 +144,5 @@ def _tested(
         one, entry, int(said["compared"]), int(said.get("size", 0)), float(said.get("seconds", 0)),
         (now - entry.moment).total_seconds(),
         tuple(printable(str(each)) for each in said["differing"]),
+        int(said.get("differ", len(said["differing"]))),
     )  # fmt: skip
-
-
-def _write_minutes(
-    environment: Environment,
-    done: list[TestedSet],
-    files: int | None,
-    run_id: int,
-    *,
-    from_escrow: bool,
-) -> Path:
-    """The minutes, in French, which nobody overwrites."""
-    # Here, for whoever only asks what was tested is not to wait for it.
-    from jinja2 import Environment as Templates
-    from jinja2 import PackageLoader, StrictUndefined
-
-    now = utc_now()
-    directory = directory_of(environment) / "minutes"
-    for each in (environment.store_directory, directory.parent, directory):
-        private_directory(each)
-    file = directory / f"{now:%Y-%m-%dT%H%M%SZ}-run-{run_id}.md"
-    templates = Templates(  # noqa: S701 - Markdown, which is no HTML
-        loader=PackageLoader("orchestrator.backup"), undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    templates.filters |= {"duree": duration, "moment": _moment}
-    page = templates.get_template("minutes.md.j2").render(
-        environment=environment.name, now=now, by=current_operator(), run=run_id, sets=done,
-        files=files, from_escrow=from_escrow,
-    )  # fmt: skip
-    replace_private(file, page.encode("utf-8", "backslashreplace"))
-    return file
-
-
-def duration(seconds: float) -> str:
-    """A duration as a person in France reads it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s".replace(".", ",")
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
-
-
-def _moment(when: datetime) -> str:
-    return when.strftime("%d/%m/%Y à %H:%M:%S UTC")

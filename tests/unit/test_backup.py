@@ -21,10 +21,10 @@ from orchestrator.backup import BackupState, Repository
 from orchestrator.backup.entries import Catalogue, Entry
 from orchestrator.backup.escrow import Escrow
 from orchestrator.backup.listing import Listed, exit_code_of
+from orchestrator.backup.minutes import duration, in_french
 from orchestrator.backup.repositories import declared_repositories
 from orchestrator.backup.restore_test import Tested as Trial
 from orchestrator.backup.restore_test import TestedSet as Trialled
-from orchestrator.backup.restore_test import duration
 from orchestrator.backup.status import Held
 from orchestrator.environment.vault import decrypt
 from orchestrator.errors import PasInfraError
@@ -122,7 +122,7 @@ def test_nonsense_is_no_entry(nonsense: dict[str, Any]) -> None:
 
 
 def test_a_restore_of_which_nothing_was_compared_proves_nothing(tmp_path: Path) -> None:
-    nothing = Trialled(SYSTEM, ENTRY, 0, 0, 1.0, 3600.0, ())
+    nothing = Trialled(SYSTEM, ENTRY, 0, 0, 1.0, 3600.0, (), 0)
     assert Trial(1, (nothing,), tmp_path).exit_code is ExitCode.FINDINGS
     assert Trial(1, (replace(nothing, compared=1),), tmp_path).exit_code is ExitCode.OK
 
@@ -397,3 +397,21 @@ def test_a_clock_that_jumps_removes_no_copy(keep: ModuleType, tmp_path: Path) ->
     # Of three days with the one that is coming, two are left before it is made.
     keep.forget(tmp_path, 3, "2026-03-08T010000Z")
     assert min(each.name for each in tmp_path.iterdir()) == "2026-03-07T010000Z"
+
+
+def test_the_minutes_say_in_french_how_a_file_differs(
+    manifest: ModuleType, tree: Path, tmp_path: Path
+) -> None:
+    """Whatever the host says of a difference, the client reads it in French."""
+    recorded = manifest.record(manifest.walk([str(tree)], ["*/secret.key"]), {})
+    (tree / "file").write_text("two")
+    (tree / "file").chmod(0o777)
+    (tree / "fifo").unlink()
+    said = manifest.differences(recorded, Path("/"))
+    french = [in_french(sentence) for sentence in said]
+    assert f"{tree}/fifo manque" in french
+    assert any(text.startswith(f"{tree}/file : contenu, ") for text in french)
+    assert any(" : droits, " in text and " au lieu de " in text for text in french)
+    assert not [text for text in french if text in said]
+    assert in_french("a is b: mode is 1, was 2") == "a is b : droits, 1 au lieu de 2"
+    assert in_french("a was one file with b") == "a n'est plus le même fichier que b"

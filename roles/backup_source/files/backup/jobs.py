@@ -294,7 +294,8 @@ def test(
         seconds = time.monotonic() - started
         differing = manifest.differences(steady, root)
     return {
-        "compared": len(steady), "differing": differing[:50], "unsteady": len(unsteady),
+        "compared": len(steady), "differing": differing[:50], "differ": len(differing),
+        "unsteady": len(unsteady),
         "size": sum(one["size"] for one in steady.values()), "seconds": round(seconds, 1),
     }  # fmt: skip
 
