@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from labs import PROGRAM, STATE, Lab, until
+from labs import PROGRAM, STATE, Lab, tamper, until
 
 from orchestrator.paths import project_root
 
@@ -62,6 +62,10 @@ def test_the_site_is_applied_and_verified(lab: Lab) -> None:
     assert "-x" not in lab.on("rbx7", "systemctl show -P ExecStart chrony.service").split()
     again = pas_infra(lab, "plan", "--limit", "rbx7,bastion")
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
+
+
+def test_what_only_a_kernel_shows_of_updates_is_seen(lab: Lab) -> None:
+    tamper(lab, "updates", "--backend", "qemu")
 
 
 def test_malware_is_found_where_apparmor_confines_the_scanner(lab: Lab) -> None:
