@@ -7,19 +7,40 @@ import subprocess
 from pathlib import Path
 
 _PATIENCE_SECONDS = 20
+_LOGIN_UID = Path("/proc/self/loginuid")
+_NOBODY = 2**32 - 1  # what stands there before anybody has logged in
 # Set inside a git hook, they would make git answer for another repository.
 _GIT_OVERRIDES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 
 
 def current_operator() -> str:
-    """Name the person's account: behind sudo the one that called it; never fails."""
+    """Name the account that the person has logged in by, whoever they act as; never fails.
+
+    The kernel keeps it through sudo and su, and lets no account change it. Where it knows of nobody
+    (a timer, a container), it is who called sudo to be root, or the process's own account.
+    """
+    logged_in = _logged_in()
+    if logged_in is not None:
+        return _name(logged_in)
     behind_sudo = os.environ.get("SUDO_USER")
     if behind_sudo and os.geteuid() == 0:
         return behind_sudo
+    return _name(os.getuid())
+
+
+def _logged_in() -> int | None:
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        uid = int(_LOGIN_UID.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+    return uid if uid != _NOBODY else None
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"uid {os.getuid()}"
+        return f"uid {uid}"
 
 
 def control_node_name() -> str:

@@ -15,7 +15,7 @@ class Nightly:
     """
 
     at: str = "02:30"
-    account: str = "pas-nightly"
+    account: str = "pas-infra"
     mail_to: tuple[str, ...] = ()
     mail_from: str = ""
     relay: str = "localhost"

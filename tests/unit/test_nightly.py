@@ -298,7 +298,7 @@ def test_the_calendar_is_what_is_declared(environment: Environment, at: str) -> 
 
 
 def test_an_account_that_is_not_there_is_named(environment: Environment) -> None:
-    with pytest.raises(PasInfraError, match="this machine has no account `pas-nightly`"):
+    with pytest.raises(PasInfraError, match="this machine has no account `pas-infra`"):
         units_of(environment)
 
 

@@ -5,9 +5,35 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import operator
 from orchestrator.operator import commit_of, control_node_name, current_operator
 
 ACCOUNT = pwd.getpwuid(os.getuid()).pw_name
+
+
+@pytest.fixture(autouse=True)
+def login_uid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the kernel says who has logged in: nobody."""
+    file = tmp_path / "loginuid"
+    file.write_text("4294967295")
+    monkeypatch.setattr(operator, "_LOGIN_UID", file)
+    return file
+
+
+@pytest.mark.parametrize("effective_uid", [0, 998])
+def test_the_operator_is_who_has_logged_in_whoever_they_act_as(
+    monkeypatch: pytest.MonkeyPatch, login_uid: Path, effective_uid: int
+) -> None:
+    login_uid.write_text(str(os.getuid()))
+    monkeypatch.setattr(os, "geteuid", lambda: effective_uid)
+    monkeypatch.setattr(os, "getuid", lambda: effective_uid)
+    monkeypatch.setenv("SUDO_USER", "mallory")
+    assert current_operator() == ACCOUNT
+
+
+def test_without_an_answer_of_the_kernel_it_is_the_own_account(login_uid: Path) -> None:
+    login_uid.unlink()
+    assert current_operator() == ACCOUNT
 
 
 @pytest.mark.parametrize(
