@@ -126,6 +126,8 @@ def scan_before_and_after(lab: Lab, profiles: list[str], results: Path, *, keep:
             codes=(0, 2),
         )
         scan(lab, profiles, results / "after")
+        # At the highest level too an apply leaves nothing to do.
+        lab.pas_infra("plan", "--env", str(lab.environment), "--limit", HOST)
     finally:
         if not keep:
             lab.pas_infra("lab", "down", "--name", LAB, "--erase")
