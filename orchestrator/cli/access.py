@@ -205,7 +205,8 @@ def revoke(account: str, environment_name: str, *, yes: bool) -> int:
     """Take ACCOUNT out of people.yml: shows the change, asks, writes it.
 
     The next `pas-infra apply` ends its sessions and removes it from the hosts. Refused for your own
-    account, for the last administrator of a host, and for the owner of a machine account.
+    account, for the last administrator of a host, for the owner of a machine account, and while a
+    key of it may still unlock disks (`initramfs_unlock_keys`).
     """
     from orchestrator.access.edit import revoke as revoked
     from orchestrator.cli.access_view import say_apply

@@ -43,6 +43,8 @@ def _fingerprints(people: Any, settings: Mapping[str, Setting]) -> set[str] | No
     found: set[str] = set()
     for entry in (*people["persons"], *people["machines"]):
         keys = entry.get("keys")
+        if keys is None and "forced_command" in entry:
+            continue  # it is there for that alone, and cannot be meant to unlock anything
         if keys is None:
             setting = settings.get(entry.get("keys_variable"))
             keys = setting.value if setting else []

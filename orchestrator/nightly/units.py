@@ -44,7 +44,7 @@ def units_of(environment: Environment) -> Units:
         raise PasInfraError(
             f"this machine has no account `{account}`",
             where=environment.directory / "environment.yml",
-            next_step=f"useradd --system --create-home {account}, as docs/how-to/nightly.md tells; "
+            next_step=f"useradd --system --create-home {account} (docs/how-to/control-node.md); "
             "or name another one under nightly.account",
         ) from error
     templates = Templates(  # noqa: S701 - units, which are no HTML
