@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.backup.entries import directory_of
@@ -14,6 +14,10 @@ from orchestrator.store.private import private_directory, replace_private
 _FIELDS = {
     "kind": "nature", "mode": "droits", "uid": "propriétaire", "gid": "groupe", "size": "taille",
     "hash": "contenu", "target": "cible du lien", "mtime": "date", "xattrs": "attributs",
+}  # fmt: skip
+_KINDS = {
+    "file": "fichier", "directory": "répertoire", "link": "lien", "fifo": "tube",
+    "block device": "périphérique de blocs", "device": "périphérique",
 }  # fmt: skip
 # What the host says of a file that is not as it was, and how that is said in French.
 _SENTENCES = (
@@ -63,10 +67,26 @@ def in_french(sentence: str) -> str:
     for pattern, french in _SENTENCES:
         if found := pattern.fullmatch(sentence):
             words = found.groupdict()
-            if "field" in words:
-                words["field"] = _FIELDS.get(words["field"], words["field"])
+            if field := words.get("field"):
+                words |= {each: _value(field, words[each]) for each in ("is_", "was")}
+                words["field"] = _FIELDS.get(field, field)
             return french.format(**words)
     return sentence
+
+
+def _value(field: str, text: str) -> str:
+    """What stood in a field of a record, as a person reads it."""
+    if text == "None":
+        return "absent"
+    if field == "kind":
+        return _KINDS.get(text, text)
+    if not text.isdecimal():
+        return text
+    if field == "mode":
+        return f"{int(text):04o}"
+    if field == "mtime":
+        return _moment(datetime.fromtimestamp(int(text) / 1e9, UTC))
+    return text
 
 
 def duration(seconds: float) -> str:

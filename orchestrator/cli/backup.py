@@ -256,13 +256,18 @@ def test(
             {
                 "set": str(one.repository), "archive": one.entry.archive, "compared": one.compared,
                 "rto_s": one.rto, "rpo_s": round(one.rpo), "differing": one.differing,
+                "differ": one.differ,
             }
             for one in done.sets
         ]  # fmt: skip
         print_json({"run": done.run_id, "minutes": done.minutes, "sets": tested})
         return done.exit_code
     for one in done.sets:
-        said = f"[bold red]{len(one.faults)} faults[/]" if one.faults else "all as they were"
+        said = (
+            f"[bold red]{max(one.differ, len(one.faults))} faults[/]"
+            if one.faults
+            else "all as they were"
+        )
         console().print(
             f"{one.repository}: {one.compared} of {one.entry.archive} restored in {one.rto:.1f} s, "
             f"{said}"

@@ -413,5 +413,11 @@ def test_the_minutes_say_in_french_how_a_file_differs(
     assert any(text.startswith(f"{tree}/file : contenu, ") for text in french)
     assert any(" : droits, " in text and " au lieu de " in text for text in french)
     assert not [text for text in french if text in said]
-    assert in_french("a is b: mode is 1, was 2") == "a is b : droits, 1 au lieu de 2"
+    assert in_french("a is b: mode is 511, was 436") == "a is b : droits, 0777 au lieu de 0664"
+    assert in_french("a: kind is link, was file") == "a : nature, lien au lieu de fichier"
+    assert in_french("a: xattrs is None, was {}") == "a : attributs, absent au lieu de {}"
+    at = "a: mtime is 1773561600000000000, was 1773561601000000000"
+    assert in_french(at).endswith(
+        ", 15/03/2026 à 08:00:00 UTC au lieu de 15/03/2026 à 08:00:01 UTC"
+    )
     assert in_french("a was one file with b") == "a n'est plus le même fichier que b"
