@@ -27,14 +27,15 @@ def test_role_repairs_what_was_broken_and_nothing_is_left(
     round_of: dict[Tampering, tuple[Batch, ...]],
     known_failures: set[str],
 ) -> None:
-    broken = [tampering for tampering in round_of if tampering.repair]
-    if not any(tampering.drift for tampering in round_of):
-        return  # nothing of it is the role's to put right
-    assert broken, "no tampering of this role that can be shown here is marked `repair`"
-    assert not bench.run({host: [each.change for each in broken] for host in bench.hosts})
-    expected = {task for tampering in broken for task in tampering.drift}
-    for repaired in bench.converge().values():
-        assert repaired >= expected
+    assert round_of, "no tampering of this role can be shown here"
+    # Where none of them drifts, nothing is the role's to put right.
+    if any(tampering.drift for tampering in round_of):
+        broken = [tampering for tampering in round_of if tampering.repair]
+        assert broken, "no tampering of this role that can be shown here is marked `repair`"
+        assert not bench.run({host: [each.change for each in broken] for host in bench.hosts})
+        expected = {task for tampering in broken for task in tampering.drift}
+        for repaired in bench.converge().values():
+            assert repaired >= expected
     # That is also what all of them together have left behind: nothing.
     for sight in bench.look().values():
         assert not sight.troubles, sight.troubles

@@ -59,7 +59,8 @@ def test_every_recommendation_is_a_tag_of_each_role_that_keeps_it() -> None:
         (number, role)
         for number, about in RECOMMENDATIONS.items()
         for role in about["kept_by"]
-        if role not in NO_ROLE and number not in _tagged(role) | _judged()
+        if role not in NO_ROLE
+        and number not in _tagged(role) | (_judged() if role == "hardening" else set())
     ]
     assert untagged == []
 
