@@ -2,6 +2,9 @@
 
 import ast
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 
 from orchestrator.engine import HostProgram
 from orchestrator.paths import project_root
@@ -23,3 +26,13 @@ def strangers(program: HostProgram) -> list[str]:
             ]
         before.add(module)
     return found
+
+
+def loaded(path: Path) -> ModuleType:
+    """A program of a role's `files/` as a module: it lies in no package."""
+    specification = spec_from_file_location(path.stem, path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module

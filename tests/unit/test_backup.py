@@ -10,12 +10,12 @@ import sys
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from host_programs import loaded
 
 from orchestrator.backup import BackupState, Repository
 from orchestrator.backup.entries import Catalogue, Entry
@@ -356,13 +356,7 @@ def test_what_is_unchanged_is_not_read_again(
 
 @pytest.fixture
 def keep() -> ModuleType:
-    path = project_root() / "roles/backup_target/files/keep.py"
-    specification = spec_from_file_location("keep", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return loaded(project_root() / "roles/backup_target/files/keep.py")
 
 
 def test_copies_share_what_is_the_same_and_outlive_the_repository(

@@ -3,7 +3,6 @@
 What it does to a host, to units and to rules is proven on a host: tests/faults/test_guard.py.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from host_programs import loaded
 
 from orchestrator.paths import project_root
 
@@ -29,11 +29,7 @@ INACTIVE = "LoadState=loaded\nUnitFileState=disabled\nActiveState=inactive\n"
 
 @pytest.fixture
 def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    specification = importlib.util.spec_from_file_location("guard", SOURCE)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    module = loaded(SOURCE)
     monkeypatch.setattr(module, "COMMITS", tmp_path / "commits")
     monkeypatch.setattr(module, "UNITS", tmp_path / "units")
     (tmp_path / "units").mkdir()

@@ -79,7 +79,7 @@ def _judged() -> set[str]:
 
 def test_the_role_works_on_what_it_claims_to_keep() -> None:
     kept = {number for number, about in RECOMMENDATIONS.items() if "hardening" in about["kept_by"]}
-    tagged = {number.upper() for number in re.findall(r"anssi_(r\d+)", TASKS)}
+    tagged = _tagged("hardening")
     assert tagged | _judged() <= kept
     asked = {
         n for n in tagged if f"'{n}'" in TASKS + TEMPLATES or re.search(rf": {n}\b", DATA + TASKS)

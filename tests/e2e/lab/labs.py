@@ -140,18 +140,19 @@ class Lab:
         )
 
 
+def served_by(lab: Lab) -> Environment:
+    """The variables by which a program works on a lab; a login that is emulated takes minutes."""
+    own = {"XDG_STATE_HOME": str(STATE), "PAS_INFRA_LAB_DIR": str(lab.directory)}
+    return {**os.environ, **own, "ANSIBLE_TIMEOUT": "300"}
+
+
 def start_program(
     lab: Lab, environment: Path, *arguments: str, stdin: int = subprocess.DEVNULL
 ) -> subprocess.Popen[str]:
     """Start `pas-infra …` on an environment that a lab serves, in a session of its own."""
-    own = {
-        "XDG_STATE_HOME": str(STATE),
-        "PAS_INFRA_LAB_DIR": str(lab.directory),
-        "ANSIBLE_TIMEOUT": "300",
-    }
     return subprocess.Popen(
         [PROGRAM, *arguments, "--env", environment],
-        env={**os.environ, **own},
+        env=served_by(lab),
         cwd=project_root(),
         stdin=stdin,
         stdout=subprocess.PIPE,
@@ -218,12 +219,7 @@ def tamper(lab: Lab, role: str, *more: str | Path) -> None:
     command = ("-m", "pytest", "-q", "--tb=short", "tests/tampering")
     done = subprocess.run(
         [sys.executable, *command, "--role", role, "--host", "rbx7", *more],
-        env={
-            **os.environ,
-            "XDG_STATE_HOME": str(STATE),
-            "PAS_INFRA_LAB_DIR": str(lab.directory),
-            "ANSIBLE_TIMEOUT": "300",
-        },
+        env=served_by(lab),
         cwd=project_root(),
         capture_output=True,
         text=True,

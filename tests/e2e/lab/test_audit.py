@@ -44,7 +44,8 @@ done
 wait
 echo $most
 """
-# The removals of that file which are in the log, and what the daemon says that it did not receive.
+# The removals of that file which are in the log, and what the daemon says that it did not receive
+# (of none, grep says 0 and fails).
 WRITTEN = """
 ausearch --input-logs -k delete -f /root/burst --format csv 2> /dev/null | tail -n +2 | wc -l
 """
